@@ -1,0 +1,2 @@
+//! The payload program.
+fn main() {}

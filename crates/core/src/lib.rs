@@ -1,1 +1,29 @@
-//! To be written.
+//! The nouns of isomark: what a runtime, a scenario, a trial, a sample and a run are.
+//!
+//! Everybody depends on this crate and it depends on the wire only. It measures through [`trial::Trial`] alone
+//! and writes results through [`store::Folder`] alone.
+
+pub mod account;
+pub mod clock;
+pub mod error;
+pub mod image;
+pub mod metric;
+pub mod params;
+pub mod phase;
+pub mod record;
+pub mod runtime;
+pub mod scenario;
+pub mod site;
+pub mod store;
+pub mod trial;
+
+pub use error::{Error, Unavailable};
+pub use image::Image;
+pub use isomark_payload as payload;
+pub use metric::{Better, Metric};
+pub use params::{Params, Value};
+pub use phase::Phase;
+pub use runtime::{Ability, Anatomy, Exit, Identity, Instance, Kind, Program, Runtime, Spec, Step, Usage};
+pub use scenario::Scenario;
+pub use site::Site;
+pub use trial::{Sandbox, Trial};

@@ -1,0 +1,274 @@
+//! What the author of a runtime implements: two small traits.
+//!
+//! The author never sees a clock. The shared [`crate::Trial`] times each call; an implementation only makes it
+//! happen, and may *tell* inner steps, which are shown as detail and never compared.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Unavailable};
+use crate::image::Image;
+use crate::payload::{Job, Reply};
+use crate::phase::Phase;
+
+/// A way of running a program.
+pub trait Runtime: Sync {
+    /// Its name, unique on the shelf.
+    fn name(&self) -> &str;
+
+    /// What it is at heart; decides where reports put it.
+    fn kind(&self) -> Kind;
+
+    /// Who this is on this host. Changes nothing on the host.
+    ///
+    /// # Errors
+    /// Why it cannot run here, with the remedy.
+    fn probe(&self) -> Result<Identity, Unavailable>;
+
+    /// Everything that can be done before the program exists.
+    ///
+    /// # Errors
+    /// What the host refused; nothing is left behind then.
+    fn create(&self, spec: &Spec) -> Result<Box<dyn Instance>, Error>;
+}
+
+/// One sandbox, called in phase order. Dropping it at any point leaves nothing behind.
+pub trait Instance: Send {
+    /// Starts the program; with a wire, returns once the payload said it is ready.
+    ///
+    /// # Errors
+    /// If the program could not be started or was not ready within the deadline.
+    fn start(&mut self) -> Result<(), Error>;
+
+    /// Hands one job to the payload and waits for its reply.
+    ///
+    /// # Errors
+    /// If the payload died, refused, or was silent beyond the deadline.
+    fn run(&mut self, job: &Job) -> Result<Reply, Error>;
+
+    /// Closes the wire, waits for the program's end (a program without a wire ends by itself) and reaps it.
+    ///
+    /// # Errors
+    /// If the program did not end within the deadline; it is killed then.
+    fn stop(&mut self) -> Result<Usage, Error>;
+
+    /// Takes away everything that `create` made.
+    ///
+    /// # Errors
+    /// What could not be removed.
+    fn remove(self: Box<Self>) -> Result<(), Error>;
+
+    /// Where its memory and disk are, for accounting while it runs.
+    fn anatomy(&self) -> Anatomy;
+}
+
+/// What a runtime is at heart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// No box at all.
+    Process,
+    /// Shares the host's kernel.
+    Container,
+    /// Has a kernel of its own behind a virtual CPU.
+    Vm,
+    /// Not a way of running things: the least that the host needs for the steps a runtime cannot avoid.
+    Floor,
+}
+
+impl Kind {
+    /// The word used in files and reports.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Container => "container",
+            Self::Vm => "vm",
+            Self::Floor => "floor",
+        }
+    }
+}
+
+/// Something that a runtime can do and another cannot; cells that need it are skipped elsewhere, with words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ability {
+    /// Jobs can be handed to the payload (floors only start it).
+    Jobs,
+    /// The program may fork.
+    Fork,
+    /// Its memory can be accounted while it runs.
+    Memory,
+    /// It has a root file system whose disk use can be accounted.
+    Disk,
+    /// Programs of the user run in it.
+    Programs,
+}
+
+impl Ability {
+    /// The word used in reasons.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Jobs => "jobs",
+            Self::Fork => "fork",
+            Self::Memory => "memory accounting",
+            Self::Disk => "a root file system of its own",
+            Self::Programs => "programs of the user",
+        }
+    }
+}
+
+/// Who a runtime is on this host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Version text of the tool or of isomark.
+    pub version: String,
+    /// What it can do.
+    pub can: Vec<Ability>,
+    /// Phases that are done inside another phase: `(phase, inside which)`. Shown as "in start", never as 0.9 µs.
+    pub folded: Vec<(Phase, Phase)>,
+    /// Ways in which it can provision a root file system; the first is the default.
+    pub provisions: Vec<String>,
+    /// Everything else that tells this configuration from another: namespaces, limits, argv, hashes.
+    pub details: BTreeMap<String, String>,
+}
+
+/// The program inside an instance and how the harness talks to it.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The static ELF.
+    pub image: Image,
+    /// Arguments, without the program's own name.
+    pub args: Vec<String>,
+    /// Environment, complete: nothing is inherited.
+    pub env: Vec<(String, String)>,
+    /// How its standard streams are connected.
+    pub stdio: Stdio,
+}
+
+impl Program {
+    /// The payload: no arguments, an empty environment, the wire on stdin and stdout.
+    #[must_use]
+    pub fn payload(image: Image) -> Self {
+        Self { image, args: Vec::new(), env: Vec::new(), stdio: Stdio::Wire }
+    }
+}
+
+/// How the standard streams of a program are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdio {
+    /// The wire: jobs on stdin, replies on stdout; stderr is kept for error messages.
+    Wire,
+    /// The harness's own streams, passed through.
+    Inherit,
+    /// `/dev/null` in and out; stderr is kept for error messages.
+    Null,
+}
+
+/// What an instance is to be.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// What runs inside.
+    pub program: Program,
+    /// Memory limit of a container, RAM of a virtual machine, in bytes.
+    pub memory: u64,
+    /// How the root file system is provisioned; `None`: the runtime's default.
+    pub provision: Option<String>,
+    /// Whether the instance may count on huge pages for its memory.
+    pub huge_pages: bool,
+    /// Bound on every blocking call.
+    pub deadline: Duration,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exit {
+    /// `exit(code)`.
+    Code(i32),
+    /// Killed by this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The status as a shell tells it: the code, or 128 + signal.
+    #[must_use]
+    pub const fn shell_status(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit status {code}"),
+            Self::Signal(signal) => write!(f, "killed by signal {signal}"),
+        }
+    }
+}
+
+/// An inner step as the runtime told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What was done, a word or two.
+    pub name: String,
+    /// When it was done, ns of `CLOCK_MONOTONIC`.
+    pub at_ns: u64,
+}
+
+/// What an instance used, known once it has stopped.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    /// How the program ended.
+    pub exit: Exit,
+    /// CPU time of all processes of the instance, user and system, in ns.
+    pub cpu_ns: u64,
+    /// Inner steps, in order.
+    pub steps: Vec<Step>,
+    /// What the program asked for and did not get, in words ("clone (threads or fork) ×2").
+    pub unserved: Vec<String>,
+    /// Counts worth keeping beside the sample (`exits`, `syscalls`).
+    pub counts: BTreeMap<String, u64>,
+}
+
+impl Usage {
+    /// Usage of which only the end and the CPU time are known.
+    #[must_use]
+    pub fn new(exit: Exit, cpu_ns: u64) -> Self {
+        Self { exit, cpu_ns, steps: Vec::new(), unserved: Vec::new(), counts: BTreeMap::new() }
+    }
+}
+
+/// Which part a process plays in an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Runs the program itself (and, for a VMM, holds the guest's memory).
+    Program,
+    /// Exists for this instance only: shim, monitor.
+    Helper,
+    /// Shared by all instances: a fixed cost.
+    Daemon,
+}
+
+/// Where an instance's memory and disk are.
+#[derive(Clone, Debug, Default)]
+pub struct Anatomy {
+    /// Its processes, by the part they play.
+    pub processes: Vec<(i32, Role)>,
+    /// Its directory in the memory controller, if it has one.
+    pub cgroup: Option<PathBuf>,
+    /// Host addresses of the guest's RAM in the first process: start and length.
+    pub guest_ram: Option<(u64, u64)>,
+    /// Files and directories that all instances share.
+    pub shared: Vec<PathBuf>,
+    /// Files and directories of this instance alone. Paths may lead through `/proc/PID/root`.
+    pub private: Vec<PathBuf>,
+}

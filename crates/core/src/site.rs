@@ -1,0 +1,110 @@
+//! Where a command keeps what it makes on the host, and under which name.
+//!
+//! Everything that could outlive the command lies below one directory named after its process (pid and start
+//! time, so that a reused pid is not mistaken), or is noted in the ledger there *before* it is made. The next
+//! command finds the directory of a dead process and settles it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::Error;
+
+/// The ledger's file name below a site.
+pub const LEDGER: &str = "ledger";
+
+/// One command's place on the host.
+#[derive(Debug)]
+pub struct Site {
+    dir: PathBuf,
+    tag: String,
+    next: AtomicU64,
+    ledger: Mutex<File>,
+}
+
+impl Site {
+    /// Makes the place of this process below `parent`.
+    ///
+    /// # Errors
+    /// If the directory cannot be made.
+    pub fn open(parent: &Path) -> Result<Self, Error> {
+        let start = start_time("self").map_err(|e| Error::os("read /proc/self/stat", e))?;
+        let tag = format!("{}-{start}", std::process::id());
+        let dir = parent.join(&tag);
+        let op = |what: &str| format!("{what} {}", dir.display());
+        fs::create_dir_all(&dir).map_err(|e| Error::os(op("make directory"), e))?;
+        let ledger = OpenOptions::new().create(true).append(true).open(dir.join(LEDGER));
+        let ledger = ledger.map_err(|e| Error::os(op("open the ledger in"), e))?;
+        Ok(Self { dir, tag, next: AtomicU64::new(0), ledger: Mutex::new(ledger) })
+    }
+
+    /// The directory; everything in it goes when the command ends.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The name that every host object of this command carries: pid and start time.
+    #[must_use]
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// A name that no other instance of this command has.
+    #[must_use]
+    pub fn instance_name(&self) -> String {
+        format!("i{}", self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Notes a host object outside the directory, before it is made.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written: the object must not be made then.
+    pub fn note(&self, kind: &str, object: &Path) -> Result<(), Error> {
+        let line = format!("{kind} {}\n", object.display());
+        let mut ledger = self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        ledger.write_all(line.as_bytes()).map_err(|e| Error::os("write the ledger", e))
+    }
+}
+
+/// Start time of a process in clock ticks since boot: field 22 of `/proc/PID/stat` (`proc(5)`).
+///
+/// # Errors
+/// If there is no such process.
+pub fn start_time(pid: &str) -> std::io::Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The command name may hold blanks and parentheses; fields are counted from its last ')'.
+    let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    after
+        .split_whitespace()
+        .nth(19)
+        .and_then(|f| f.parse().ok())
+        .ok_or_else(|| std::io::ErrorKind::InvalidData.into())
+}
+
+/// Whether the process that a site is named after still runs.
+#[must_use]
+pub fn is_alive(tag: &str) -> bool {
+    let owner = tag.split_once('-').and_then(|(pid, start)| Some((pid, start.parse::<u64>().ok()?)));
+    owner.is_some_and(|(pid, start)| start_time(pid).is_ok_and(|now| now == start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_is_named_after_a_living_process_and_a_reused_pid_is_not_it() {
+        let parent = std::env::temp_dir().join(format!("isomark-site-test-{}", std::process::id()));
+        let site = Site::open(&parent).unwrap();
+        assert!(is_alive(site.tag()));
+        assert!(!is_alive(&format!("{}-1", std::process::id())));
+        assert!(!is_alive("not a tag") && !is_alive("1"));
+        assert_ne!(site.instance_name(), site.instance_name());
+        site.note("cgroup", Path::new("/x")).unwrap();
+        assert_eq!(fs::read_to_string(site.dir().join(LEDGER)).unwrap(), "cgroup /x\n");
+        fs::remove_dir_all(parent).unwrap();
+    }
+}

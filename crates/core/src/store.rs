@@ -1,0 +1,205 @@
+//! Results on disk: one folder per run.
+//!
+//! `run.json` is written before the first sample and never again; `samples.jsonl` and `blocks.jsonl` only grow,
+//! one flushed line at a time. A folder cut short by a crash is a valid, shorter run: a torn last line is dropped
+//! on reading and cut off before the file grows again. Everything derived is replaced as a whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+use crate::record::{Block, RUN_SCHEMA, Run, Sample};
+
+/// Largest `run.json` accepted, in bytes.
+const MAX_RUN: u64 = 64 << 20;
+/// Longest line of a `.jsonl` accepted, in bytes.
+const MAX_LINE: usize = 1 << 20;
+
+/// A run's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes the folder of a new run and writes its `run.json`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the folder holds a run already; otherwise what the host refused.
+    pub fn create(dir: &Path, run: &Run) -> Result<Self, Error> {
+        let folder = Self(dir.to_owned());
+        if folder.path("run.json").exists() {
+            let text = format!("{} holds a run already; use --resume, or name another folder", dir.display());
+            return Err(Error::Input(text));
+        }
+        fs::create_dir_all(dir).map_err(|e| Error::os(format!("make {}", dir.display()), e))?;
+        folder.replace("run.json", &pretty(run)?)?;
+        for name in ["samples.jsonl", "blocks.jsonl"] {
+            File::create(folder.path(name)).map_err(|e| Error::os(format!("create {name}"), e))?;
+        }
+        Ok(folder)
+    }
+
+    /// Opens the folder of an existing run.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it is none.
+    pub fn open(dir: &Path) -> Result<(Self, Run), Error> {
+        let folder = Self(dir.to_owned());
+        let path = folder.path("run.json");
+        let text = read_bounded(&path)?;
+        let refuse = |why: String| Error::Input(format!("{}: {why}", path.display()));
+        let head: serde_json::Value = serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))?;
+        match head.get("schema").and_then(|s| s.as_str()) {
+            Some(RUN_SCHEMA) => {}
+            Some(other) => {
+                return Err(refuse(format!(
+                    "schema {other:?} is not {RUN_SCHEMA:?}; use the isomark that wrote it"
+                )));
+            }
+            None => return Err(refuse("field schema is missing: not a run of isomark".into())),
+        }
+        let run: Run = serde_json::from_value(head).map_err(|e| refuse(e.to_string()))?;
+        Ok((folder, run))
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// All samples, in the order they were taken.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming file and line, if a line that is not the last cannot be read.
+    pub fn samples(&self) -> Result<Vec<Sample>, Error> {
+        read_lines(&self.path("samples.jsonl"))
+    }
+
+    /// All blocks.
+    ///
+    /// # Errors
+    /// As [`Folder::samples`].
+    pub fn blocks(&self) -> Result<Vec<Block>, Error> {
+        read_lines(&self.path("blocks.jsonl"))
+    }
+
+    /// Opens the two growing files; torn last lines are cut off first.
+    ///
+    /// # Errors
+    /// What the host refused.
+    pub fn append(&self) -> Result<Writer, Error> {
+        Ok(Writer { samples: grow(&self.path("samples.jsonl"))?, blocks: grow(&self.path("blocks.jsonl"))? })
+    }
+
+    /// Replaces a derived file as a whole: a reader sees the old or the new one, never a part.
+    ///
+    /// # Errors
+    /// What the host refused; the old file stays then.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.path(name);
+        let fail = |e: io::Error| Error::os(format!("write {}", path.display()), e);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(fail)?;
+        }
+        let part = path.with_extension("part");
+        let mut file = File::create(&part).map_err(fail)?;
+        file.write_all(bytes).map_err(fail)?;
+        fs::rename(&part, &path).map_err(fail)
+    }
+}
+
+/// The two files of a run that grow.
+#[derive(Debug)]
+pub struct Writer {
+    samples: File,
+    blocks: File,
+}
+
+impl Writer {
+    /// Appends one sample in one write.
+    ///
+    /// # Errors
+    /// What the host refused (a full disk, say).
+    pub fn sample(&mut self, sample: &Sample) -> Result<(), Error> {
+        append(&mut self.samples, sample, "samples.jsonl")
+    }
+
+    /// Appends one block in one write.
+    ///
+    /// # Errors
+    /// What the host refused.
+    pub fn block(&mut self, block: &Block) -> Result<(), Error> {
+        append(&mut self.blocks, block, "blocks.jsonl")
+    }
+}
+
+/// A value as indented JSON with a final newline.
+///
+/// # Errors
+/// If the value cannot be written as JSON.
+pub fn pretty(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| Error::os("write JSON", e))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn append(file: &mut File, line: &impl Serialize, name: &str) -> Result<(), Error> {
+    let mut bytes = serde_json::to_vec(line).map_err(|e| Error::os("write JSON", e))?;
+    bytes.push(b'\n');
+    file.write_all(&bytes).map_err(|e| Error::os(format!("append to {name}"), e))
+}
+
+fn read_bounded(path: &Path) -> Result<String, Error> {
+    let fail = |e: io::Error| Error::Input(format!("{}: {e}", path.display()));
+    let mut text = String::new();
+    let file = File::open(path).map_err(fail)?;
+    file.take(MAX_RUN + 1).read_to_string(&mut text).map_err(fail)?;
+    if text.len() as u64 > MAX_RUN {
+        return Err(Error::Input(format!("{}: larger than {MAX_RUN} bytes", path.display())));
+    }
+    Ok(text)
+}
+
+fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Error> {
+    let fail = |e: io::Error| Error::Input(format!("{}: {e}", path.display()));
+    let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(fail)?);
+    let (mut all, mut line) = (Vec::new(), Vec::new());
+    for number in 1_usize.. {
+        line.clear();
+        let limit = MAX_LINE as u64 + 1;
+        (&mut reader).take(limit).read_until(b'\n', &mut line).map_err(fail)?;
+        if line.len() > MAX_LINE {
+            return Err(Error::Input(format!(
+                "{} line {number}: longer than {MAX_LINE} bytes",
+                path.display()
+            )));
+        }
+        // No newline: the end of the file, or a line that a crash cut short.
+        if line.pop() != Some(b'\n') {
+            break;
+        }
+        let refuse = |e: serde_json::Error| Error::Input(format!("{} line {number}: {e}", path.display()));
+        all.push(serde_json::from_slice(&line).map_err(refuse)?);
+    }
+    Ok(all)
+}
+
+/// Opens for appending, cut back to the last whole line.
+fn grow(path: &Path) -> Result<File, Error> {
+    let fail = |e: io::Error| Error::os(format!("open {}", path.display()), e);
+    let bytes = fs::read(path).map_err(fail)?;
+    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let file = OpenOptions::new().append(true).open(path).map_err(fail)?;
+    if whole < bytes.len() {
+        file.set_len(whole as u64).map_err(fail)?;
+    }
+    Ok(file)
+}

@@ -1,0 +1,253 @@
+//! One iteration of a scenario on a runtime, and the only stopwatch.
+//!
+//! A scenario gets its instances from here, so each lifecycle call is timed by the same code in the same way; a
+//! runtime's author has no clock and a scenario's author no way around this one. A reply is checked before it is
+//! handed on: an answer that is wrong never becomes a number.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::account;
+use crate::clock::{monotonic_ns, thread_cpu_ns};
+use crate::error::Error;
+use crate::image::Image;
+use crate::params::Params;
+use crate::payload::{Job, Reply};
+use crate::phase::Phase;
+use crate::runtime::{Anatomy, Exit, Instance, Program, Runtime, Spec, Usage};
+
+/// Memory of an instance when a plan asks for none, in bytes.
+pub const DEFAULT_MEMORY: u64 = 128 << 20;
+
+/// What every trial of a run shares.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    /// The payload.
+    pub payload: Image,
+    /// The user's own program, for the scenario that measures it.
+    pub program: Option<Program>,
+    /// Ticks of the time-stamp counter per second.
+    pub tsc_hz: u64,
+    /// Bound on every blocking call.
+    pub deadline: Duration,
+    /// Files that the runtime reads at start: what a cold start evicts.
+    pub files: Vec<std::path::PathBuf>,
+    /// Directory on the file system where instances are provisioned.
+    pub scratch: std::path::PathBuf,
+}
+
+/// What a trial has recorded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Log {
+    /// Each lifecycle call and how long it took, in ns, in the order of the calls.
+    pub phases: Vec<(Phase, u64)>,
+    /// Metric values.
+    pub values: BTreeMap<String, f64>,
+    /// Inner steps as told: name, ns since the first `create` began.
+    pub steps: Vec<(String, u64)>,
+    /// Words that belong to the sample: the path a kernel took, the hash of its result.
+    pub notes: BTreeMap<String, String>,
+    /// The phase under way, for the failure row.
+    pub current: Option<Phase>,
+    began_ns: Option<u64>,
+    cpu_ns: u64,
+}
+
+/// One iteration of a scenario on a runtime.
+pub struct Trial<'a> {
+    runtime: &'a dyn Runtime,
+    params: &'a Params,
+    bench: &'a Bench,
+    log: RefCell<Log>,
+}
+
+impl<'a> Trial<'a> {
+    /// A trial that has not begun.
+    #[must_use]
+    pub fn new(runtime: &'a dyn Runtime, params: &'a Params, bench: &'a Bench) -> Self {
+        Self { runtime, params, bench, log: RefCell::default() }
+    }
+
+    /// The parameters of the cell.
+    #[must_use]
+    pub const fn params(&self) -> &Params {
+        self.params
+    }
+
+    /// What all trials of the run share.
+    #[must_use]
+    pub const fn bench(&self) -> &Bench {
+        self.bench
+    }
+
+    /// The spec that the cell's parameters describe: the payload with `memory` bytes, `provision`, `pages`.
+    #[must_use]
+    pub fn spec(&self) -> Spec {
+        Spec {
+            program: Program::payload(self.bench.payload.clone()),
+            memory: self.params.number("memory").unwrap_or(DEFAULT_MEMORY),
+            provision: self.params.text("provision").map(str::to_owned),
+            huge_pages: self.params.text("pages") != Some("small"),
+            deadline: self.bench.deadline,
+        }
+    }
+
+    /// Creates an instance.
+    ///
+    /// # Errors
+    /// What the runtime says.
+    pub fn create(&self, spec: &Spec) -> Result<Sandbox<'_>, Error> {
+        self.log.borrow_mut().began_ns.get_or_insert_with(monotonic_ns);
+        let instance = self.timed(Phase::Create, || self.runtime.create(spec))?;
+        Ok(Sandbox { trial: self, instance })
+    }
+
+    /// Records the value of a metric that the scenario declares.
+    pub fn note(&self, metric: &str, value: f64) {
+        self.log.borrow_mut().values.insert(metric.to_owned(), value);
+    }
+
+    /// Records words that belong to the sample.
+    pub fn remark(&self, key: &str, words: impl Into<String>) {
+        self.log.borrow_mut().notes.insert(key.to_owned(), words.into());
+    }
+
+    /// Time spent in a phase so far, in ns; repeated calls add up.
+    #[must_use]
+    pub fn total(&self, phase: Phase) -> u64 {
+        self.log.borrow().phases.iter().filter(|(p, _)| *p == phase).map(|(_, ns)| ns).sum()
+    }
+
+    /// CPU time that the harness's own thread spent inside lifecycle calls so far, in ns.
+    #[must_use]
+    pub fn harness_cpu_ns(&self) -> u64 {
+        self.log.borrow().cpu_ns
+    }
+
+    /// What was recorded; ends the trial.
+    #[must_use]
+    pub fn finish(self) -> Log {
+        self.log.into_inner()
+    }
+
+    fn timed<T>(&self, phase: Phase, call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        self.log.borrow_mut().current = Some(phase);
+        let cpu = thread_cpu_ns();
+        let began = monotonic_ns();
+        let result = call();
+        let took = monotonic_ns() - began;
+        let mut log = self.log.borrow_mut();
+        log.cpu_ns += thread_cpu_ns().saturating_sub(cpu);
+        log.phases.push((phase, took));
+        if result.is_ok() {
+            log.current = None;
+        }
+        result
+    }
+
+    fn told(&self, usage: &Usage) {
+        let mut log = self.log.borrow_mut();
+        let began = log.began_ns.unwrap_or(0);
+        log.steps.extend(usage.steps.iter().map(|s| (s.name.clone(), s.at_ns.saturating_sub(began))));
+        for (name, count) in &usage.counts {
+            log.notes.insert(name.clone(), count.to_string());
+        }
+        if !usage.unserved.is_empty() {
+            log.notes.insert("unserved".into(), usage.unserved.join(", "));
+        }
+    }
+}
+
+/// An instance whose lifecycle calls are timed. Dropping it leaves nothing behind.
+pub struct Sandbox<'t> {
+    trial: &'t Trial<'t>,
+    instance: Box<dyn Instance>,
+}
+
+impl Sandbox<'_> {
+    /// Starts the program.
+    ///
+    /// # Errors
+    /// What the runtime says.
+    pub fn start(&mut self) -> Result<(), Error> {
+        let instance = &mut self.instance;
+        self.trial.timed(Phase::Start, || instance.start())
+    }
+
+    /// Hands over one job, waits for the reply and checks it.
+    ///
+    /// # Errors
+    /// What the runtime says, or [`Error::WrongAnswer`].
+    pub fn run(&mut self, job: &Job) -> Result<Reply, Error> {
+        let instance = &mut self.instance;
+        let before = self.trial.total(Phase::Run);
+        let reply = self.trial.timed(Phase::Run, || instance.run(job))?;
+        let took = self.trial.total(Phase::Run) - before;
+        check(job, &reply, took)?;
+        Ok(reply)
+    }
+
+    /// Lets the payload end and reaps it: anything but exit status 0 is a failure.
+    ///
+    /// # Errors
+    /// What the runtime says, or [`Error::Died`].
+    pub fn stop(&mut self) -> Result<Usage, Error> {
+        let usage = self.wait()?;
+        match usage.exit {
+            Exit::Code(0) => Ok(usage),
+            exit => Err(Error::Died { exit, stderr: String::new() }),
+        }
+    }
+
+    /// Waits for the end of a program that may end as it likes.
+    ///
+    /// # Errors
+    /// What the runtime says.
+    pub fn wait(&mut self) -> Result<Usage, Error> {
+        let instance = &mut self.instance;
+        let usage = self.trial.timed(Phase::Stop, || instance.stop())?;
+        self.trial.told(&usage);
+        Ok(usage)
+    }
+
+    /// Takes the instance away.
+    ///
+    /// # Errors
+    /// What could not be removed.
+    pub fn remove(self) -> Result<(), Error> {
+        let Self { trial, instance } = self;
+        trial.timed(Phase::Remove, || instance.remove())
+    }
+
+    /// Where its memory and disk are.
+    #[must_use]
+    pub fn anatomy(&self) -> Anatomy {
+        self.instance.anatomy()
+    }
+
+    /// Memory in every accounting mode.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn memory(&self) -> Result<account::Memory, Error> {
+        account::memory(&self.anatomy())
+    }
+}
+
+/// Whether a reply is right, and whether the duration it tells can be true within the host's own bracket.
+fn check(job: &Job, reply: &Reply, took_ns: u64) -> Result<(), Error> {
+    answers_check(job, reply).map_err(|e| Error::WrongAnswer(e.to_string()))?;
+    let Job::Kernel { name, tsc_hz, .. } = job else { return Ok(()) };
+    let ticks = reply.u64("total_ticks").map_err(|e| Error::WrongAnswer(e.to_string()))?;
+    let told_ns = ticks as f64 / *tsc_hz as f64 * 1e9;
+    // 2 %: the calibration of the counter is good to 1e-4, and the bracket can only be longer than what it holds.
+    if told_ns > took_ns as f64 * 1.02 {
+        let text = format!("{name} tells {told_ns:.0} ns of work within a host bracket of {took_ns} ns");
+        return Err(Error::WrongAnswer(text));
+    }
+    Ok(())
+}
+fn answers_check(_: &Job, _: &Reply) -> Result<(), isomark_payload::WireError> {
+    Ok(())
+}

@@ -1,10 +1,32 @@
 //! What runs inside every instance, and the wire both sides share.
 //!
-//! One definition of jobs and replies is compiled into the payload and into the harness, so the two cannot
-//! disagree. Without the `program` feature this crate has no dependencies and no `unsafe`.
+//! One definition of jobs, replies, data and work counts is compiled into the payload and into the harness, so
+//! the two cannot disagree. Without the `program` feature this crate has no dependencies and no `unsafe`.
 
+pub mod answers;
 pub mod catalog;
+pub mod counts;
+pub mod data;
 pub mod wire;
+
+#[cfg(feature = "program")]
+mod clock;
+#[cfg(feature = "program")]
+mod cpu;
+#[cfg(feature = "program")]
+mod files;
+#[cfg(feature = "program")]
+mod kernels;
+#[cfg(feature = "program")]
+mod lines;
+#[cfg(feature = "program")]
+pub mod program;
+#[cfg(feature = "program")]
+mod simd;
+#[cfg(feature = "program")]
+mod sys;
+#[cfg(feature = "program")]
+mod windows;
 
 pub use catalog::{KERNELS, Kernel, Kind, kernel};
 pub use wire::{Isa, Job, Reply, WireError};

@@ -1,0 +1,86 @@
+//! How long a kernel takes: windows of a few milliseconds, and the whole.
+//!
+//! A window shorter than a scheduler slice is often undisturbed, so the best of at least ten tells what the CPU
+//! can do; the whole, from the first window's start to the last one's end, keeps every tick and exit in. Windows
+//! lie back to back: the end of one is the start of the next, nothing between them goes unmeasured.
+
+use crate::clock::ticks;
+use crate::kernels::Kernel;
+use crate::wire::WireError;
+
+const WARM_UPS: usize = 2;
+const LEAST_WINDOWS: u64 = 10;
+
+/// What the windows of one job measured; ticks of the time-stamp counter, work in the kernel's unit.
+pub(crate) struct Windows {
+    /// How many.
+    pub(crate) count: u64,
+    /// Ticks of the best.
+    pub(crate) best_ticks: u64,
+    /// Work in each.
+    pub(crate) work: u64,
+    /// Ticks of all.
+    pub(crate) total_ticks: u64,
+}
+
+fn elapsed(since: u64, now: u64) -> Result<u64, WireError> {
+    now.checked_sub(since)
+        .filter(|&t| t > 0)
+        .ok_or_else(|| WireError(format!("the time-stamp counter went from {since} to {now}")))
+}
+
+fn repeat(kernel: &mut dyn Kernel, times: u64) -> Result<(), WireError> {
+    (0..times).try_for_each(|_| kernel.iterate())
+}
+
+/// Iterations per window, such that one takes 2–5 ms; 1 where a single iteration takes longer.
+///
+/// A trial disturbed by the scheduler looks long and would make windows too short, so a trial that ends the
+/// search is run twice and the shorter one counts.
+fn calibrate(kernel: &mut dyn Kernel, per_ms: u64) -> Result<u64, WireError> {
+    let mut times = 1;
+    for _ in 0..40 {
+        let mut best = u64::MAX;
+        for _ in 0..2 {
+            let start = ticks();
+            repeat(kernel, times)?;
+            best = best.min(elapsed(start, ticks())?);
+            if best < 2 * per_ms {
+                break;
+            }
+        }
+        if best >= 2 * per_ms && (best <= 5 * per_ms || times == 1) {
+            break;
+        }
+        let ideal = (u128::from(times) * 3 * u128::from(per_ms) / u128::from(best)).max(1);
+        times = u64::try_from(ideal).unwrap_or(u64::MAX).min(times.saturating_mul(100));
+    }
+    Ok(times)
+}
+
+/// Runs the kernel for `millis` and at least ten windows; `work` is that of one iteration.
+///
+/// # Errors
+/// The kernel's own, or a counter that does not advance.
+pub(crate) fn measure(
+    kernel: &mut dyn Kernel,
+    work: u64,
+    millis: u64,
+    tsc_hz: u64,
+) -> Result<Windows, WireError> {
+    let per_ms = (tsc_hz / 1000).max(1);
+    repeat(kernel, WARM_UPS as u64)?;
+    let times = calibrate(kernel, per_ms)?;
+    let enough = millis.saturating_mul(per_ms);
+    let start = ticks();
+    let (mut last, mut best, mut count) = (start, u64::MAX, 0);
+    while count < LEAST_WINDOWS || last - start < enough {
+        repeat(kernel, times)?;
+        let now = ticks();
+        best = best.min(elapsed(last, now)?);
+        last = now;
+        count += 1;
+    }
+    let work = work.saturating_mul(times);
+    Ok(Windows { count, best_ticks: best, work, total_ticks: last - start })
+}

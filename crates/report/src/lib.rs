@@ -1,1 +1,66 @@
-//! To be written.
+//! Samples to answers: dataset, statistics, summary, report.
+//!
+//! A pipeline of pure functions: samples → [`dataset::Dataset`] → [`summary::Summary`] → files. Only [`render`]
+//! touches a disk, and only through [`Folder::replace`]. This crate cannot start anything and never prints.
+//!
+//! ```no_run
+//! use isomark_core::store::Folder;
+//! use isomark_report::{Options, render, text};
+//!
+//! # fn demo() -> Result<(), isomark_core::Error> {
+//! let (folder, run) = Folder::open("bench-results/latest".as_ref())?;
+//! let summary = render(&folder, &run, &Options::default())?;
+//! let table: String = text::table(&summary);
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod answers;
+pub mod dataset;
+pub mod fmt;
+pub mod headline;
+pub mod markdown;
+pub mod noise;
+pub mod reference;
+pub mod region;
+pub mod samples_csv;
+pub mod stats;
+pub mod summarise;
+pub mod summary;
+pub mod text;
+pub mod warnings;
+
+use std::path::PathBuf;
+
+use isomark_core::Error;
+use isomark_core::record::Run;
+use isomark_core::store::{Folder, pretty};
+
+pub use dataset::Dataset;
+pub use summary::Summary;
+
+/// How a report is rendered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// A folder whose files replace the built-in templates of the same name.
+    pub templates: Option<PathBuf>,
+}
+
+/// Reads what a run measured and writes everything that follows from it into the run's folder.
+///
+/// Writes `summary.json`, `summary.md` and `samples.csv`. A run cut short gives the answers of a shorter run.
+///
+/// # Errors
+/// [`Error::Input`] naming file and line of what cannot be read; otherwise what the host refused.
+pub fn render(folder: &Folder, run: &Run, options: &Options) -> Result<Summary, Error> {
+    let _ = options;
+    let samples = folder.samples()?;
+    let data = Dataset::new(run, &samples, folder.blocks()?)?;
+    let summary = summarise::summarise(&data);
+    folder.replace("samples.csv", &samples_csv::samples_csv(run, &samples)?)?;
+    folder.replace("summary.md", markdown::markdown(&summary).as_bytes())?;
+    folder.replace("summary.json", &pretty(&summary)?)?;
+    Ok(summary)
+}

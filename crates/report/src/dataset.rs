@@ -1,0 +1,150 @@
+//! Which values belong together?
+//!
+//! Samples grouped by cell and metric. Warm-ups are left out, failures are counted and kept in words, nothing is
+//! dropped for its value. Two cells are paired by block and by nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use isomark_core::record::{Block, Failure, Outcome, Run, Sample};
+use isomark_core::{Error, Phase};
+
+/// Different values of one note that are kept; hashes of results could otherwise fill the memory.
+const NOTES: usize = 8;
+/// Different failures of one cell that are kept in words; all are counted.
+const FAILURES: usize = 20;
+
+/// A run's samples, grouped.
+#[derive(Clone, Debug)]
+pub struct Dataset<'r> {
+    /// What was decided before the first sample.
+    pub run: &'r Run,
+    /// What each cell of [`Run::cells`] recorded, in the same order.
+    pub cells: Vec<Observed>,
+    /// How noisy the host was, block by block.
+    pub blocks: Vec<Block>,
+}
+
+/// What the trials of one cell recorded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// Trials, warm-ups left out.
+    pub trials: usize,
+    /// Trials without values.
+    pub failed: usize,
+    /// Values by metric in the order they were taken: block and value.
+    pub series: BTreeMap<String, Vec<(u32, f64)>>,
+    /// Time in each phase per trial, in ns, repeated calls added up.
+    pub phases: BTreeMap<Phase, Vec<f64>>,
+    /// Inner steps as told, in the order of their first appearance: ns since `create` began.
+    pub steps: Vec<(String, Vec<f64>)>,
+    /// Words of the samples: for each note its different values (the first few).
+    pub notes: BTreeMap<String, BTreeSet<String>>,
+    /// Failures by what they said, the first first.
+    pub failures: Vec<Failures>,
+}
+
+/// Failures that said the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failures {
+    /// What they said.
+    pub failure: Failure,
+    /// How many they were.
+    pub count: usize,
+    /// Block of the first.
+    pub block: u32,
+}
+
+impl<'r> Dataset<'r> {
+    /// Groups the samples of a run.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the line of a sample whose cell the run does not have.
+    pub fn new(run: &'r Run, samples: &[Sample], blocks: Vec<Block>) -> Result<Self, Error> {
+        let mut cells = vec![Observed::default(); run.cells.len()];
+        for (line, sample) in samples.iter().enumerate() {
+            let Some(cell) = cells.get_mut(sample.cell) else {
+                let (line, index, known) = (line + 1, sample.cell, run.cells.len());
+                let text = format!(
+                    "samples.jsonl line {line}: field cell is {index}, but run.json has {known} cells; \
+                     the files belong to different runs"
+                );
+                return Err(Error::Input(text));
+            };
+            if !sample.warmup {
+                cell.add(sample);
+            }
+        }
+        for series in cells.iter_mut().flat_map(|cell| cell.series.values_mut()) {
+            // A resumed run may have gone back to an earlier block. Stable: within a block, as taken.
+            series.sort_by_key(|(block, _)| *block);
+        }
+        Ok(Self { run, cells, blocks })
+    }
+
+    /// Values of `metric` in two cells, block by block: (first cell, second cell).
+    #[must_use]
+    pub fn pairs(&self, cell: usize, base: usize, metric: &str) -> Vec<(u32, (f64, f64))> {
+        let series = |at: usize| self.cells.get(at).and_then(|c| c.series.get(metric));
+        let (Some(ours), Some(theirs)) = (series(cell), series(base)) else { return Vec::new() };
+        // Last one wins within a block on either side; a block has one trial of a cell.
+        let theirs: BTreeMap<u32, f64> = theirs.iter().copied().collect();
+        let ours: BTreeMap<u32, f64> = ours.iter().copied().collect();
+        ours.into_iter().filter_map(|(block, x)| Some((block, (x, *theirs.get(&block)?)))).collect()
+    }
+}
+
+impl Observed {
+    fn add(&mut self, sample: &Sample) {
+        self.trials += 1;
+        for (key, words) in &sample.notes {
+            let seen = self.notes.entry(key.clone()).or_default();
+            if seen.len() < NOTES {
+                seen.insert(words.clone());
+            }
+        }
+        match &sample.outcome {
+            Outcome::Values(values) => self.keep(sample, values),
+            Outcome::Failed(failure) => self.fail(sample.block, failure),
+        }
+    }
+
+    fn keep(&mut self, sample: &Sample, values: &BTreeMap<String, f64>) {
+        for (metric, value) in values {
+            if let Some(series) = self.series.get_mut(metric) {
+                series.push((sample.block, *value));
+            } else {
+                self.series.insert(metric.clone(), vec![(sample.block, *value)]);
+            }
+        }
+        let mut phases: BTreeMap<Phase, u64> = BTreeMap::new();
+        for (phase, ns) in &sample.phases {
+            *phases.entry(*phase).or_default() += ns;
+        }
+        for (phase, ns) in phases {
+            self.phases.entry(phase).or_default().push(ns as f64);
+        }
+        for (name, at) in &sample.steps {
+            match self.steps.iter_mut().find(|(known, _)| known == name) {
+                Some((_, times)) => times.push(*at as f64),
+                None => self.steps.push((name.clone(), vec![*at as f64])),
+            }
+        }
+    }
+
+    fn fail(&mut self, block: u32, failure: &Failure) {
+        self.failed += 1;
+        if let Some(same) = self.failures.iter_mut().find(|f| f.failure == *failure) {
+            same.count += 1;
+        } else if self.failures.len() < FAILURES {
+            self.failures.push(Failures { failure: failure.clone(), count: 1, block });
+        }
+    }
+
+    /// Values of a metric without their blocks, in the order of the blocks.
+    #[must_use]
+    pub fn values(&self, metric: &str) -> Vec<f64> {
+        self.series
+            .get(metric)
+            .map_or_else(Vec::new, |series| series.iter().map(|(_, value)| *value).collect())
+    }
+}

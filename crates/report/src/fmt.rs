@@ -1,0 +1,183 @@
+//! Text at the edge: numbers become words here and nowhere else.
+//!
+//! As many digits as the interval deserves (down to the first digit of its half-width), two to four in all, three
+//! without an interval. Times in ns µs ms s, sizes in binary, rates in decimal steps.
+
+/// How a value is written: divided by `factor` and followed by `unit`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scale {
+    /// What one written unit is in stored units.
+    pub factor: f64,
+    /// The unit as written.
+    pub unit: String,
+}
+
+impl Scale {
+    /// The value in written units with this many decimals.
+    #[must_use]
+    pub fn write(&self, value: f64, decimals: usize) -> String {
+        plain(value / self.factor, decimals)
+    }
+}
+
+/// The scale that suits a magnitude in a stored unit.
+#[must_use]
+pub fn scale(unit: &str, magnitude: f64) -> Scale {
+    let pick = |steps: &[(f64, &str)]| {
+        // 999.6 would be written as 1000: the next step begins a little early.
+        let fits = steps.iter().rev().find(|(factor, _)| magnitude.abs() >= factor * 0.9995);
+        let (factor, name) = fits.or(steps.first()).copied().unwrap_or((1.0, ""));
+        Scale { factor, unit: name.to_owned() }
+    };
+    match unit {
+        "ns" => pick(&[(1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")]),
+        "byte" => pick(&[(1.0, "B"), (1024.0, "KiB"), (1_048_576.0, "MiB"), (1_073_741_824.0, "GiB")]),
+        "flop/s" => pick(&[(1.0, "FLOP/s"), (1e6, "MFLOP/s"), (1e9, "GFLOP/s"), (1e12, "TFLOP/s")]),
+        "byte/s" => pick(&[(1.0, "B/s"), (1e3, "kB/s"), (1e6, "MB/s"), (1e9, "GB/s"), (1e12, "TB/s")]),
+        _ => {
+            let mut scale = pick(&[(1.0, ""), (1e3, "k "), (1e6, "M "), (1e9, "G "), (1e12, "T ")]);
+            scale.unit.push_str(&clean(unit));
+            scale
+        }
+    }
+}
+
+/// Decimals that show the first digit of the interval's half-width, and one more if that digit is a 1.
+///
+/// Never fewer than two digits of the value nor more than four; three without an interval.
+#[must_use]
+pub fn decimals(value: f64, ci95: Option<[f64; 2]>) -> usize {
+    let exponent = |x: f64| if x > 0.0 { x.log10().floor() as i32 } else { 0 };
+    // 0.9997 is written as 1.00: its first digit stands where that of 1 does.
+    let lead = exponent(value.abs() * 1.0005);
+    let wanted = match ci95 {
+        Some([low, high]) if high > low => -exponent((high - low) / 4.0),
+        _ => 2 - lead,
+    };
+    usize::try_from(wanted.clamp(1 - lead, 3 - lead)).unwrap_or(0)
+}
+
+/// A quantity with its unit: `1.23 ms`.
+///
+/// ```
+/// use isomark_report::fmt::quantity;
+/// assert_eq!(quantity("ns", 1_234_567.0, None), "1.23 ms");
+/// assert_eq!(quantity("byte", 1_048_576.0, None), "1.00 MiB");
+/// ```
+#[must_use]
+pub fn quantity(unit: &str, value: f64, ci95: Option<[f64; 2]>) -> String {
+    let scale = scale(unit, value);
+    let text = scale.write(value, digits(&scale, value, ci95));
+    format!("{text} {}", scale.unit)
+}
+
+/// An interval without a unit, on the scale and with the digits of its value: `1.18–1.27`.
+#[must_use]
+pub fn interval(unit: &str, value: f64, ci95: [f64; 2]) -> String {
+    let scale = scale(unit, value);
+    let decimals = digits(&scale, value, Some(ci95));
+    format!("{}–{}", scale.write(ci95[0], decimals), scale.write(ci95[1], decimals))
+}
+
+fn digits(scale: &Scale, value: f64, ci95: Option<[f64; 2]>) -> usize {
+    // Neither a byte nor a nanosecond has parts.
+    if matches!(scale.unit.as_str(), "B" | "ns") {
+        return 0;
+    }
+    decimals(value / scale.factor, ci95.map(|ci| ci.map(|x| x / scale.factor)))
+}
+
+/// A ratio: `1.23×`.
+#[must_use]
+pub fn ratio(value: f64, ci95: Option<[f64; 2]>) -> String {
+    format!("{}×", plain(value, decimals(value, ci95)))
+}
+
+/// The interval of a ratio with the digits of its value: `1.18–1.27`.
+#[must_use]
+pub fn ratio_interval(value: f64, ci95: [f64; 2]) -> String {
+    let decimals = decimals(value, Some(ci95));
+    format!("{}–{}", plain(ci95[0], decimals), plain(ci95[1], decimals))
+}
+
+/// A number without exponent and without a negative zero.
+fn plain(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    let zero = text.starts_with('-') && text.bytes().all(|b| matches!(b, b'-' | b'0' | b'.'));
+    if zero { text[1..].to_owned() } else { text }
+}
+
+/// Words from outside made harmless to show: control characters and direction marks become visible or blank.
+///
+/// A message may hold terminal escapes, a host name anything. Markup is the business of whoever writes markup.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    let one = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
+            '\u{fffd}'
+        }
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(one).collect()
+}
+
+/// The beginning of a text, at most `limit` characters long.
+#[must_use]
+pub fn shortened(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(limit.saturating_sub(1)).collect();
+    short.truncate(short.trim_end().len());
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(unit: &str, value: f64, ci95: Option<[f64; 2]>, expected: &str) {
+        assert_eq!(quantity(unit, value, ci95), expected);
+    }
+
+    #[test]
+    fn units_step_where_people_step() {
+        check("ns", 0.0, None, "0 ns");
+        check("ns", 87.0, None, "87 ns");
+        check("ns", 999.7, None, "1.00 µs");
+        check("ns", 312_400.0, None, "312 µs");
+        check("ns", 1.5e9, None, "1.50 s");
+        check("byte", 512.0, None, "512 B");
+        check("byte", 135_168.0, None, "132 KiB");
+        check("byte", -2048.0, None, "-2.00 KiB");
+        check("flop/s", 48.7e9, None, "48.7 GFLOP/s");
+        check("byte/s", 12.34e9, None, "12.3 GB/s");
+        check("key/s", 31.2e6, None, "31.2 M key/s");
+        check("call/s", 950.0, None, "950 call/s");
+    }
+
+    #[test]
+    fn digits_follow_the_interval() {
+        check("ns", 1_234_567.0, Some([1_230_000.0, 1_240_000.0]), "1.235 ms");
+        check("ns", 1_234_567.0, Some([1_100_000.0, 1_400_000.0]), "1.23 ms");
+        check("ns", 1_234_567.0, Some([600_000.0, 9_000_000.0]), "1.2 ms");
+        check("ns", 312_412.0, Some([312_411.0, 312_413.0]), "312.4 µs");
+        assert_eq!(ratio(3.871, Some([3.71, 4.02])), "3.87×");
+        assert_eq!(ratio(0.9987, Some([0.9983, 0.9991])), "0.9987×");
+        assert_eq!(ratio(1.0, Some([1.0, 1.0])), "1.00×");
+        assert_eq!(ratio(0.0123, None), "0.0123×");
+        assert_eq!(ratio_interval(3.871, [3.71, 4.02]), "3.71–4.02");
+        assert_eq!(interval("ns", 1_234_567.0, [1_180_000.0, 1_270_000.0]), "1.18–1.27");
+    }
+
+    #[test]
+    fn hostile_words_are_made_harmless() {
+        assert_eq!(clean("a\u{1b}[31mred\nb\u{202e}c"), "a\u{fffd}[31mred b\u{fffd}c");
+        assert_eq!(shortened("a long message", 7), "a long…");
+        assert_eq!(shortened("short", 7), "short");
+    }
+}

@@ -1,0 +1,170 @@
+//! Runtime by question: the table that a reader takes away.
+//!
+//! Every column has one definition for all its rows. Which cell answers for a scenario is decided by its
+//! parameters, never by its values.
+
+use std::collections::BTreeMap;
+
+use isomark_core::payload::catalog;
+use isomark_core::record::{Cell, RuntimeRecord};
+use isomark_core::runtime::Kind;
+use isomark_core::{Metric, Params};
+
+use crate::dataset::Dataset;
+use crate::reference::{self, REFERENCE};
+use crate::region::Region;
+use crate::stats::paired;
+use crate::stats::verdict::{Quantity, judge};
+use crate::summarise::rounded;
+use crate::summary::{CellSummary, Column, Figure, Headline, Row};
+
+/// Differences that count as none for a mixture of compute kernels (2 %) and memory kernels (5 %): the wider.
+const MIXTURE: Region = Region { relative: 0.05, absolute: None };
+
+/// The table of a dataset whose cells are summarised already.
+#[must_use]
+pub fn headline(data: &Dataset<'_>, cells: &[CellSummary]) -> Headline {
+    let marginal = every_runtime_has_a_slope(data, cells);
+    let columns = columns(data, marginal);
+    let floors = |record: &&RuntimeRecord| record.kind != Kind::Floor;
+    let rows = data.run.runtimes.iter().filter(floors).map(|record| Row {
+        runtime: record.name.clone(),
+        kind: record.kind,
+        reason: record.unavailable.as_ref().map(|skip| skip.reason.clone()),
+        figures: columns.iter().map(|column| figure(data, cells, record, column, marginal)).collect(),
+    });
+    Headline { rows: rows.collect(), columns }
+}
+
+fn columns(data: &Dataset<'_>, marginal: bool) -> Vec<Column> {
+    let mut all: Vec<Column> = Vec::new();
+    for cell in &data.run.cells {
+        if all.iter().any(|column| column.scenario == cell.scenario) {
+            continue;
+        }
+        let (what, relative) = match cell.scenario.as_str() {
+            "startup" => ("median until the first byte", false),
+            "memory" if marginal => ("one more instance, PSS", false),
+            "memory" => ("one idle instance, PSS", false),
+            "disk" => ("per instance", false),
+            "throughput" => ("numeric kernels, geometric mean", true),
+            "program" => ("start to exit", false),
+            _ => (cell.metrics.first().map_or("", |metric| &*metric.name), false),
+        };
+        all.push(Column { scenario: cell.scenario.clone(), what: what.to_owned(), relative });
+    }
+    all
+}
+
+fn figure(
+    data: &Dataset<'_>,
+    cells: &[CellSummary],
+    record: &RuntimeRecord,
+    column: &Column,
+    marginal: bool,
+) -> Option<Figure> {
+    if column.relative {
+        return geometric_mean(data, &record.name, &column.scenario);
+    }
+    let ours = cells.iter().filter(|c| c.runtime == record.name && c.scenario == column.scenario);
+    let provision = record.identity.as_ref().and_then(|identity| identity.provisions.first());
+    // max_by_key keeps the last of equals, so reversed: the first cell of the plan wins a tie.
+    let all: Vec<&CellSummary> = ours.collect();
+    let cell = all.into_iter().rev().max_by_key(|cell| rank(&cell.params, provision, marginal))?;
+    let metric = match column.scenario.as_str() {
+        "disk" => cell.metric("marginal").or_else(|| cell.metric("private")).or_else(|| cell.headline()),
+        _ => cell.headline(),
+    }?;
+    let versus = metric.versus.as_ref();
+    Some(Figure {
+        metric: metric.name.clone(),
+        params: cell.params.clone(),
+        unit: metric.unit.clone(),
+        value: metric.median,
+        ci95: metric.ci95,
+        ratio: versus.and_then(|v| v.ratio),
+        ratio_ci95: versus.and_then(|v| v.ci95),
+        difference: versus.and_then(|v| v.difference).map(|d| d.median),
+        verdict: versus.map(|v| v.verdict),
+        n: metric.n,
+    })
+}
+
+/// How well a cell stands for its scenario.
+fn rank(params: &Params, provision: Option<&String>, marginal: bool) -> u32 {
+    let many = params.number("instances").is_some_and(|n| n > 1);
+    u32::from(many == marginal) * 4
+        + u32::from(matches!(params.text("load"), None | Some("idle"))) * 2
+        + u32::from(params.text("cache") != Some("cold"))
+        + u32::from(params.text("provision").is_none_or(|p| Some(p) == provision.map(String::as_str)))
+}
+
+/// Whether the marginal cost of memory is known with an interval for every runtime that ran at all.
+fn every_runtime_has_a_slope(data: &Dataset<'_>, cells: &[CellSummary]) -> bool {
+    let memory = || cells.iter().filter(|c| c.scenario == "memory" && c.headline().is_some());
+    let slope = |name: &str| {
+        memory().any(|c| {
+            let many = c.params.number("instances").is_some_and(|n| n > 1);
+            c.runtime == name && many && c.headline().is_some_and(|m| m.ci95.is_some())
+        })
+    };
+    let runs = |record: &&RuntimeRecord| memory().any(|c| c.runtime == record.name);
+    memory().next().is_some() && data.run.runtimes.iter().filter(runs).all(|record| slope(&record.name))
+}
+
+/// Geometric mean over the numeric kernels of the best-window ratio to the process, block by block.
+///
+/// Kernels that live on system calls are left out: they answer another question and have their own table. Only
+/// blocks in which all kernels have both values count, so that every block means the same mixture.
+fn geometric_mean(data: &Dataset<'_>, runtime: &str, scenario: &str) -> Option<Figure> {
+    let numeric = |cell: &Cell| cell.params.text("kernel").and_then(catalog::kernel).is_none_or(is_numeric);
+    let ours = data.run.cells.iter().enumerate();
+    let ours: Vec<(usize, &Metric)> = ours
+        .filter(|(_, cell)| cell.runtime == runtime && cell.scenario == scenario && numeric(cell))
+        .filter_map(|(index, cell)| Some((index, cell.metrics.first()?)))
+        .filter(|(index, metric)| data.cells[*index].series.contains_key(&*metric.name))
+        .collect();
+    let (first, metric) = *ours.first()?;
+    let blank = Figure {
+        metric: metric.name.to_string(),
+        params: Params::new(),
+        unit: metric.unit.to_string(),
+        value: None,
+        ci95: None,
+        ratio: None,
+        ratio_ci95: None,
+        difference: None,
+        verdict: None,
+        n: data.cells[first].series.get(&*metric.name).map_or(0, Vec::len),
+    };
+    if runtime == REFERENCE {
+        return Some(blank);
+    }
+    let mut blocks: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    let mut kernels = 0;
+    for (index, metric) in ours {
+        let Some(base) = reference::process(data.run, index) else { continue };
+        let pairs = data.pairs(index, base, &metric.name);
+        kernels += usize::from(!pairs.is_empty());
+        for (block, pair) in pairs {
+            blocks.entry(block).or_default().extend(paired::log_ratios(&[pair]).into_iter().flatten());
+        }
+    }
+    let whole = blocks.into_values().filter(|logs| !logs.is_empty() && logs.len() == kernels);
+    let means: Vec<f64> = whole.map(|logs| logs.iter().sum::<f64>() / logs.len() as f64).collect();
+    let found = paired::location(&means)?;
+    let ratio =
+        paired::Estimate { value: found.value.exp(), ci95: found.ci95.map(|ci| ci.map(f64::exp)), ..found };
+    let verdict = judge(&ratio, MIXTURE.ratio(), Quantity::Rate).0;
+    Some(Figure {
+        ratio: Some(rounded(ratio.value)),
+        ratio_ci95: ratio.ci95.map(|ci| ci.map(rounded)),
+        verdict: Some(verdict),
+        n: ratio.n,
+        ..blank
+    })
+}
+
+fn is_numeric(kernel: &catalog::Kernel) -> bool {
+    kernel.kind != catalog::Kind::Os
+}

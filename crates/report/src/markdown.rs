@@ -1,0 +1,192 @@
+//! `summary.md`: the answers for a pull request or a job summary.
+//!
+//! Names and messages from outside cannot become markup: everything that Markdown or HTML could read is escaped.
+
+use std::fmt::Write;
+
+use crate::answers;
+use crate::fmt;
+use crate::summary::{CellSummary, Figure, MetricSummary, Status, Summary};
+
+/// Rows of the table of all metrics; a job summary has a limit of size.
+const ROWS: usize = 400;
+
+/// The summary as Markdown (GitHub's dialect).
+#[must_use]
+pub fn markdown(summary: &Summary) -> String {
+    let mut out = String::new();
+    head(&mut out, summary);
+    headline(&mut out, summary);
+    warnings(&mut out, summary);
+    metrics(&mut out, summary);
+    foot(&mut out, summary);
+    out
+}
+
+fn put(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+fn head(out: &mut String, summary: &Summary) {
+    let run = &summary.run;
+    put(out, &format!("# isomark: {}\n", escape(&run.id)));
+    put(out, &format!("{}\n", escape(&answers::overall(summary))));
+    let host = &run.host;
+    let line = format!(
+        "Host {}: KVM class **{}**, cgroup {}, kernel {}, {} ({} CPUs, {}), hypervisor {}, as {}. Plan {}, seed {}, \
+         {} of {} blocks.\n",
+        escape(&host.name),
+        escape(&host.kvm_class),
+        escape(&host.cgroup),
+        escape(&host.kernel),
+        escape(&host.cpu),
+        host.cpus,
+        fmt::quantity("byte", host.memory as f64, None),
+        escape(&host.hypervisor),
+        escape(&host.user),
+        escape(&run.plan),
+        run.seed,
+        run.blocks_done,
+        run.blocks,
+    );
+    put(out, &line);
+}
+
+fn headline(out: &mut String, summary: &Summary) {
+    let columns = &summary.headline.columns;
+    if columns.is_empty() {
+        return;
+    }
+    let titles: Vec<String> =
+        columns.iter().map(|c| format!("{}<br>{}", escape(&c.scenario), escape(&c.what))).collect();
+    put(out, &format!("| runtime | {} |", titles.join(" | ")));
+    put(out, &format!("|---|{}", "---:|".repeat(columns.len())));
+    for row in &summary.headline.rows {
+        let cells: Vec<String> = match &row.reason {
+            Some(reason) => vec![format!("skipped: {}", escape(reason))],
+            None => row.figures.iter().map(|f| f.as_ref().map_or("~".to_owned(), figure)).collect(),
+        };
+        put(out, &format!("| {} | {} |", escape(&row.runtime), cells.join(" | ")));
+    }
+    put(
+        out,
+        "\nRatios to `process`, paired within blocks, with exact 95 % intervals; ~ nothing can be said.\n",
+    );
+}
+
+fn figure(figure: &Figure) -> String {
+    match (figure.value, figure.ratio, figure.verdict) {
+        (Some(_), None, None) => answers::value(figure),
+        (Some(_), _, _) => format!("{}<br>{}", answers::value(figure), answers::with_interval(figure)),
+        (None, Some(_), _) => answers::with_interval(figure),
+        (None, None, _) => "1 (reference)".to_owned(),
+    }
+}
+
+fn warnings(out: &mut String, summary: &Summary) {
+    if summary.warnings.is_empty() {
+        return;
+    }
+    put(out, "## Warnings\n");
+    for warning in &summary.warnings {
+        put(out, &format!("- {}. *{}*", escape(&warning.cause), escape(&warning.remedy)));
+    }
+    out.push('\n');
+}
+
+fn metrics(out: &mut String, summary: &Summary) {
+    put(out, "<details><summary>All metrics</summary>\n");
+    put(
+        out,
+        "| scenario | params | runtime | metric | n | failed | median | 95 % interval | ratio | verdict |",
+    );
+    put(out, "|---|---|---|---|---:|---:|---:|---:|---:|---|");
+    let mut left = ROWS;
+    for cell in &summary.cells {
+        let head = format!(
+            "| {} | {} | {} |",
+            escape(&cell.scenario),
+            escape(&cell.params.to_string()),
+            escape(&cell.runtime)
+        );
+        if cell.metrics.is_empty() || cell.status == Status::Skipped {
+            put(out, &format!("{head} | | | | | | {} |", reason(cell)));
+        }
+        for metric in cell.metrics.iter().take(left) {
+            put(out, &format!("{head} {}", metric_row(cell, metric)));
+        }
+        left = left.saturating_sub(cell.metrics.len());
+    }
+    if left == 0 {
+        put(out, "\nCut here; summary.json has the rest.");
+    }
+    put(out, "\n</details>\n");
+}
+
+fn reason(cell: &CellSummary) -> String {
+    format!("{}: {}", cell.status.word(), escape(cell.reason.as_deref().unwrap_or("no reason given")))
+}
+
+fn metric_row(cell: &CellSummary, metric: &MetricSummary) -> String {
+    let mut row = format!("{} | {} | {} | ", escape(&metric.name), metric.n, metric.failed);
+    let Some(median) = metric.median else {
+        return format!("{row}| | | {} |", reason(cell));
+    };
+    if let Some(phase) = metric.folded {
+        return format!("{row}in {phase} | | | |");
+    }
+    let ci95 = answers::bounds(metric.ci95);
+    // Writing to a String cannot fail.
+    let _ = write!(row, "{} | ", escape(&fmt::quantity(&metric.unit, median.0, ci95)));
+    let _ = write!(row, "{} | ", ci95.map_or("~".into(), |ci| fmt::interval(&metric.unit, median.0, ci)));
+    match &metric.versus {
+        Some(versus) => {
+            let ratio = versus.ratio.map_or("~".into(), |ratio| fmt::ratio(ratio, versus.ci95));
+            let _ = write!(row, "{ratio} | {} |", versus.verdict.word());
+        }
+        None => row.push_str("| |"),
+    }
+    row
+}
+
+fn foot(out: &mut String, summary: &Summary) {
+    let run = &summary.run;
+    put(
+        out,
+        &format!(
+            "isomark {}, payload `{}`. `report.html` has the charts, `samples.csv` every value.",
+            escape(&run.isomark),
+            escape(&run.payload_sha256)
+        ),
+    );
+}
+
+/// Words made harmless inside a table of GitHub's Markdown.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in fmt::clean(text).chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '~' => {
+                out.push('\\');
+                out.push(c);
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_from_outside_cannot_become_markup() {
+        assert_eq!(escape("<script>|a|`b`"), "&lt;script&gt;\\|a\\|\\`b\\`");
+        assert_eq!(escape("[x](y)\n# z"), "\\[x\\](y) \\# z");
+    }
+}

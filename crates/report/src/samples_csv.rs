@@ -1,0 +1,81 @@
+//! `samples.csv`: every value in a row of its own, for spreadsheets and statistics programs.
+//!
+//! Warm-ups and failures are rows too, so nothing has to be read from another file; a failure has a message where
+//! a value would be.
+
+use isomark_core::record::{Outcome, Run, Sample};
+use isomark_core::{Error, Phase};
+
+use crate::fmt::clean;
+
+const HEADER: [&str; 14] = [
+    "runtime",
+    "scenario",
+    "params",
+    "block",
+    "warmup",
+    "at_ns",
+    "kind",
+    "name",
+    "unit",
+    "better",
+    "value",
+    "failed_in",
+    "failure",
+    "message",
+];
+
+/// The samples of a run as CSV (RFC 4180), one row per value.
+///
+/// Column `kind` is `metric`, `phase` (ns per lifecycle call) or `failure`.
+///
+/// # Errors
+/// [`Error::Input`] naming the line of a sample whose cell the run does not have.
+pub fn samples_csv(run: &Run, samples: &[Sample]) -> Result<Vec<u8>, Error> {
+    let mut csv = csv::Writer::from_writer(Vec::with_capacity(samples.len() * 128));
+    csv.write_record(HEADER).map_err(fail)?;
+    for (line, sample) in samples.iter().enumerate() {
+        if sample.cell >= run.cells.len() {
+            let line = line + 1;
+            return Err(Error::Input(format!(
+                "samples.jsonl line {line}: no cell {} in run.json",
+                sample.cell
+            )));
+        }
+        rows(run, sample, &mut csv).map_err(fail)?;
+    }
+    csv.into_inner().map_err(|e| Error::os("write CSV", e.into_error()))
+}
+
+fn fail(e: csv::Error) -> Error {
+    Error::os("write CSV", std::io::Error::other(e))
+}
+
+fn rows(run: &Run, sample: &Sample, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error> {
+    let cell = &run.cells[sample.cell];
+    let (params, block, at) = (cell.params.to_string(), sample.block.to_string(), sample.at_ns.to_string());
+    let warmup = if sample.warmup { "true" } else { "false" };
+    let head = [&*cell.runtime, &*cell.scenario, &*params, &*block, warmup, &*at];
+    let mut row = |tail: [&str; 8]| csv.write_record(head.into_iter().chain(tail));
+    match &sample.outcome {
+        Outcome::Values(values) => {
+            for (name, value) in values {
+                let metric = cell.metrics.iter().find(|m| m.name == *name);
+                let unit = metric.map_or("", |m| &*m.unit);
+                let better = metric.map_or("", |m| match m.better {
+                    isomark_core::Better::Lower => "lower",
+                    isomark_core::Better::Higher => "higher",
+                });
+                row(["metric", name, unit, better, &value.to_string(), "", "", ""])?;
+            }
+        }
+        Outcome::Failed(failure) => {
+            let phase = failure.phase.map_or("", Phase::word);
+            row(["failure", "", "", "", "", phase, &failure.kind, &clean(&failure.message)])?;
+        }
+    }
+    for (phase, ns) in &sample.phases {
+        row(["phase", phase.word(), "ns", "lower", &ns.to_string(), "", "", ""])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! From grouped samples to `summary.json`.
+//!
+//! Pure: the same run folder gives the same bytes. A cell without numbers says why; a comparison without a verdict
+//! says why; nothing that is missing is written as zero.
+
+use isomark_core::record::{Cell, Run};
+use isomark_core::{Metric, Phase};
+
+use crate::dataset::{Dataset, Observed};
+use crate::noise;
+use crate::reference;
+use crate::region::{quantity, region};
+use crate::stats::autocorrelation::lag1;
+use crate::stats::bootstrap::{RESAMPLES, ratio_of_medians};
+use crate::stats::median::{median, sorted};
+use crate::stats::order;
+use crate::stats::paired::{self, Estimate};
+use crate::stats::random::Random;
+use crate::stats::spread::mad;
+use crate::stats::verdict::{Quantity, judge};
+use crate::summary::{
+    CellSummary, Companion, Difference, FailureSummary, Floor, HostInfo, MetricSummary, Number, PhaseSummary,
+    RunInfo, SUMMARY_SCHEMA, Status, StepSummary, Summary, Versus,
+};
+use crate::{headline, warnings};
+
+/// The answers of a dataset.
+#[must_use]
+pub fn summarise(data: &Dataset<'_>) -> Summary {
+    let noisy = noise::noisy_blocks(&data.blocks);
+    let cells: Vec<CellSummary> = (0..data.run.cells.len()).map(|i| cell(data, i, &noisy)).collect();
+    Summary {
+        schema: SUMMARY_SCHEMA.to_owned(),
+        run: run_info(data, noisy),
+        headline: headline::headline(data, &cells),
+        warnings: warnings::warnings(data, &cells),
+        cells,
+        claims: Vec::new(),
+    }
+}
+
+fn run_info(data: &Dataset<'_>, blocks_noisy: Vec<u32>) -> RunInfo {
+    let Run { id, started, plan, seed, isomark, payload, host, blocks, .. } = data.run;
+    let series = data.cells.iter().flat_map(|cell| cell.series.values());
+    let last = series.filter_map(|s| s.last()).map(|(block, _)| block + 1).max();
+    let host = HostInfo {
+        kvm_class: host.kvm_class.clone(),
+        cgroup: host.cgroup.clone(),
+        kernel: host.kernel.clone(),
+        cpu: host.cpu.clone(),
+        name: host.name.clone(),
+        cpus: host.cpus,
+        memory: host.memory,
+        hypervisor: host.hypervisor.clone(),
+        user: host.user.clone(),
+    };
+    RunInfo {
+        id: id.clone(),
+        started: started.clone(),
+        plan: plan.clone(),
+        seed: *seed,
+        payload_sha256: payload.sha256.clone(),
+        isomark: isomark.clone(),
+        host,
+        blocks: *blocks,
+        blocks_done: last.unwrap_or(0),
+        blocks_noisy,
+    }
+}
+
+fn cell(data: &Dataset<'_>, index: usize, noisy: &[u32]) -> CellSummary {
+    let (cell, seen) = (&data.run.cells[index], &data.cells[index]);
+    let (status, reason, remedy) = status(cell, seen);
+    let skipped = status == Status::Skipped;
+    let metrics = cell.metrics.iter().filter(|_| !skipped).enumerate();
+    let record = data.run.runtimes.iter().find(|record| record.name == cell.runtime);
+    CellSummary {
+        runtime: cell.runtime.clone(),
+        kind: record.map(|record| record.kind),
+        scenario: cell.scenario.clone(),
+        params: cell.params.clone(),
+        status,
+        reason,
+        remedy,
+        payload_sha256: ran_inside(data.run, cell).to_owned(),
+        trials: seen.trials,
+        metrics: metrics.map(|(at, metric)| one_metric(data, index, metric, at == 0, noisy)).collect(),
+        phases: phases(data.run, cell, seen),
+        steps: steps(seen),
+        failures: failures(seen),
+    }
+}
+
+/// What ran inside: the user's program in its own scenario, the payload everywhere else.
+fn ran_inside<'r>(run: &'r Run, cell: &Cell) -> &'r str {
+    match &run.program {
+        Some(program) if cell.scenario == "program" => &program.sha256,
+        _ => &run.payload.sha256,
+    }
+}
+
+fn status(cell: &Cell, seen: &Observed) -> (Status, Option<String>, Option<String>) {
+    if let Some(skip) = &cell.skipped {
+        return (Status::Skipped, Some(skip.reason.clone()), Some(skip.remedy.clone()));
+    }
+    let missing = cell.metrics.iter().find(|metric| !seen.series.contains_key(&*metric.name));
+    let said = seen.failures.first().map(|f| f.failure.message.clone());
+    match (missing, seen.trials) {
+        (None, _) if !cell.metrics.is_empty() => (Status::Ok, None, None),
+        (_, 0) => {
+            let reason = "not measured: the run was cut short before its first trial".to_owned();
+            (Status::Failed, Some(reason), Some("complete it with isomark run --resume DIR".to_owned()))
+        }
+        (Some(metric), _) => {
+            let silent = || format!("metric {} is declared and was never recorded", metric.name);
+            (Status::Failed, Some(said.unwrap_or_else(silent)), None)
+        }
+        (None, _) => (Status::Failed, Some(said.unwrap_or_else(|| "declares no metric".to_owned())), None),
+    }
+}
+
+fn one_metric(
+    data: &Dataset<'_>,
+    index: usize,
+    metric: &Metric,
+    headline: bool,
+    noisy: &[u32],
+) -> MetricSummary {
+    let seen = &data.cells[index];
+    let taken = seen.values(&metric.name);
+    let all = sorted(&taken);
+    let folded = phase_named(&metric.name).and_then(|phase| folded(data.run, &data.run.cells[index], phase));
+    // Work that was done inside another phase, here or in the reference, has no ratio of its own.
+    let apart = |base: &usize| {
+        let there = phase_named(&metric.name).and_then(|p| self::folded(data.run, &data.run.cells[*base], p));
+        folded.is_none() && there.is_none()
+    };
+    let whole = |x: f64| number(metric, x);
+    let pair = |ci: [f64; 2]| ci.map(whole);
+    MetricSummary {
+        name: metric.name.to_string(),
+        unit: metric.unit.to_string(),
+        better: metric.better,
+        n: all.len(),
+        failed: seen.trials - all.len().min(seen.trials),
+        min: all.first().copied().map(whole),
+        median: median(&all).map(whole),
+        ci95: order::interval(&all, 0.5).map(pair),
+        p95: order::quantile(&all, 0.95).map(whole),
+        p95_ci95: order::interval(&all, 0.95).map(pair),
+        max: all.last().copied().map(whole),
+        mad: mad(&all).map(whole),
+        autocorrelation: lag1(&taken).map(rounded),
+        folded,
+        versus: reference::process(data.run, index)
+            .filter(apart)
+            .and_then(|base| versus(data, index, base, metric, headline, noisy)),
+        floor: reference::floor(data.run, index).and_then(|base| floor(data, index, base, metric)),
+    }
+}
+
+/// Times are whole nanoseconds and sizes whole bytes, whatever a median of two makes of them.
+pub(crate) fn number(metric: &Metric, value: f64) -> Number {
+    Number(if matches!(&*metric.unit, "ns" | "byte") { value.round() } else { value })
+}
+
+/// Ten significant digits: far beyond what any interval carries, and the same on every libm.
+pub(crate) fn rounded(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let digits = usize::try_from(9 - value.abs().log10().floor() as i64).unwrap_or(0);
+    format!("{value:.digits$}").parse().unwrap_or(value)
+}
+
+fn versus(
+    data: &Dataset<'_>,
+    index: usize,
+    base: usize,
+    metric: &Metric,
+    headline: bool,
+    noisy: &[u32],
+) -> Option<Versus> {
+    let cell = &data.run.cells[index];
+    let pairs = data.pairs(index, base, &metric.name);
+    let all: Vec<(f64, f64)> = pairs.iter().map(|(_, pair)| *pair).collect();
+    let region = region(cell, metric);
+    let kind = quantity(metric);
+    let ratio = paired::ratio(&all);
+    let apart = paired::difference(&all)?;
+    let (verdict, why) = match (kind, &ratio) {
+        (Quantity::Size, _) => {
+            let bases: Vec<f64> = all.iter().map(|(_, base)| *base).collect();
+            judge(&apart, region.difference(median(&bases)?), kind)
+        }
+        (_, Some(ratio)) => judge(ratio, region.ratio(), kind),
+        (_, None) => {
+            let none = Estimate { n: all.len(), value: f64::NAN, ci95: None };
+            (judge(&none, [1.0, 1.0], kind).0, Some("a value of zero or below has no ratio".to_owned()))
+        }
+    };
+    Some(Versus {
+        runtime: data.run.cells[base].runtime.clone(),
+        ratio: ratio.map(|r| rounded(r.value)),
+        ci95: ratio.and_then(|r| r.ci95).map(|ci| ci.map(rounded)),
+        verdict,
+        why,
+        n: all.len(),
+        region,
+        difference: (kind == Quantity::Size).then(|| Difference {
+            median: number(metric, apart.value),
+            ci95: apart.ci95.map(|ci| ci.map(|x| number(metric, x))),
+        }),
+        bootstrap: headline.then(|| resampled(data.run, cell, metric, &all)).flatten(),
+        quiet: without(&pairs, noisy),
+    })
+}
+
+fn resampled(run: &Run, cell: &Cell, metric: &Metric, pairs: &[(f64, f64)]) -> Option<Companion> {
+    let name = format!("{} {} {} {}", cell.runtime, cell.scenario, cell.params, metric.name);
+    let mut random = Random::named(run.seed, &name);
+    // Long series carry their interval by themselves; the same work for each keeps large runs quick.
+    let resamples = RESAMPLES.min(400_000 / pairs.len().max(1));
+    ratio_of_medians(pairs, resamples, &mut random).map(companion)
+}
+
+/// The ratio without noisy blocks; none if there are none, or nothing else.
+fn without(pairs: &[(u32, (f64, f64))], noisy: &[u32]) -> Option<Companion> {
+    let quiet: Vec<(f64, f64)> = pairs
+        .iter()
+        .filter(|(block, _)| noisy.binary_search(block).is_err())
+        .map(|(_, pair)| *pair)
+        .collect();
+    (quiet.len() < pairs.len()).then(|| paired::ratio(&quiet).map(companion)).flatten()
+}
+
+fn companion(found: Estimate) -> Companion {
+    Companion { ratio: rounded(found.value), ci95: found.ci95.map(|ci| ci.map(rounded)), n: found.n }
+}
+
+fn floor(data: &Dataset<'_>, index: usize, base: usize, metric: &Metric) -> Option<Floor> {
+    let pairs: Vec<(f64, f64)> =
+        data.pairs(index, base, &metric.name).into_iter().map(|(_, pair)| pair).collect();
+    let found = paired::ratio(&pairs)?;
+    let runtime = data.run.cells[base].runtime.clone();
+    Some(Floor { runtime, ratio: rounded(found.value), ci95: found.ci95.map(|ci| ci.map(rounded)) })
+}
+
+fn phases(run: &Run, cell: &Cell, seen: &Observed) -> Vec<PhaseSummary> {
+    let medians = seen.phases.iter().filter_map(|(phase, times)| Some((*phase, median(times)?)));
+    let one = |(phase, ns): (Phase, f64)| {
+        let folded = folded(run, cell, phase);
+        PhaseSummary { phase, median: Number(ns.round()), folded }
+    };
+    medians.map(one).collect()
+}
+
+/// The phase in which this runtime does the work of `phase`, if that is another one.
+fn folded(run: &Run, cell: &Cell, phase: Phase) -> Option<Phase> {
+    let identity = run.runtimes.iter().find(|r| r.name == cell.runtime)?.identity.as_ref()?;
+    identity.folded.iter().find(|(from, _)| *from == phase).map(|(_, into)| *into)
+}
+
+/// The phase that a metric is named after.
+fn phase_named(metric: &str) -> Option<Phase> {
+    Phase::ALL.into_iter().find(|phase| phase.word() == metric)
+}
+
+fn steps(seen: &Observed) -> Vec<StepSummary> {
+    let medians = seen.steps.iter().filter_map(|(name, times)| Some((name, times.len(), median(times)?)));
+    medians.map(|(name, n, ns)| StepSummary { name: name.clone(), median: Number(ns.round()), n }).collect()
+}
+
+fn failures(seen: &Observed) -> Vec<FailureSummary> {
+    let one = |f: &crate::dataset::Failures| FailureSummary {
+        phase: f.failure.phase,
+        kind: f.failure.kind.clone(),
+        message: f.failure.message.clone(),
+        count: f.count,
+        block: f.block,
+    };
+    seen.failures.iter().map(one).collect()
+}

@@ -1,0 +1,407 @@
+//! `summary.json`: the answers of a run, as numbers.
+//!
+//! Field names are the file format `isomark.summary/1`. Fields may be added, none is renamed or removed within the
+//! version. Times in ns, sizes in bytes, rates per second; integers where the quantity is one.
+
+use isomark_core::record::Warning;
+use isomark_core::runtime::Kind;
+use isomark_core::{Better, Params, Phase};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::region::Region;
+use crate::stats::verdict::Verdict;
+
+/// Schema name of `summary.json`.
+pub const SUMMARY_SCHEMA: &str = "isomark.summary/1";
+
+/// A number that is written as an integer if it is one.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Number(pub f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Beyond 2^53 an f64 no longer holds every integer.
+        if self.0.fract() == 0.0 && self.0.abs() < 9_007_199_254_740_992.0 {
+            serializer.serialize_i64(self.0 as i64)
+        } else {
+            serializer.serialize_f64(self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        f64::deserialize(deserializer).map(Self)
+    }
+}
+
+/// The answers of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// [`SUMMARY_SCHEMA`].
+    pub schema: String,
+    /// Where the answers come from.
+    pub run: RunInfo,
+    /// The answers in one table: runtimes by questions.
+    pub headline: Headline,
+    /// One entry per cell, in the order of the plan.
+    pub cells: Vec<CellSummary>,
+    /// Sentences from the documents with their verdicts; empty until claims are checked.
+    pub claims: Vec<Claim>,
+    /// What a reader must know before believing the numbers, each with its remedy.
+    pub warnings: Vec<Warning>,
+}
+
+/// The run in a few words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Name of the run.
+    pub id: String,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// Name of the plan.
+    pub plan: String,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// SHA-256 of the payload.
+    pub payload_sha256: String,
+    /// Version of isomark.
+    pub isomark: String,
+    /// The host.
+    pub host: HostInfo,
+    /// Blocks that were planned.
+    pub blocks: u32,
+    /// Blocks in which something was measured.
+    pub blocks_done: u32,
+    /// Blocks in which the host was too busy with something else.
+    pub blocks_noisy: Vec<u32>,
+}
+
+/// The host in a few words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostInfo {
+    /// KVM class: `hardware`, `nested`, `pagetable-based`, `none`.
+    pub kvm_class: String,
+    /// cgroup layout: `v1`, `v2`, `hybrid`, `none`.
+    pub cgroup: String,
+    /// `uname -r`.
+    pub kernel: String,
+    /// CPU model.
+    pub cpu: String,
+    /// Host name.
+    pub name: String,
+    /// Usable CPUs.
+    pub cpus: u32,
+    /// Total memory in bytes.
+    pub memory: u64,
+    /// What the host itself runs on.
+    pub hypervisor: String,
+    /// `root` or `user`.
+    pub user: String,
+}
+
+/// How a cell ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Every declared metric has values.
+    Ok,
+    /// It does not run on this host.
+    Skipped,
+    /// A declared metric has no value at all.
+    Failed,
+}
+
+impl Status {
+    /// The word used in files and reports.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The answers of one cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellSummary {
+    /// Runtime.
+    pub runtime: String,
+    /// What the runtime is at heart.
+    pub kind: Option<Kind>,
+    /// Scenario.
+    pub scenario: String,
+    /// Parameters.
+    pub params: Params,
+    /// How it ended.
+    pub status: Status,
+    /// Why it was skipped or failed.
+    pub reason: Option<String>,
+    /// What the user can do about that.
+    pub remedy: Option<String>,
+    /// SHA-256 of what ran inside: the payload, or the user's program in scenario `program`.
+    pub payload_sha256: String,
+    /// Trials, warm-ups left out.
+    pub trials: usize,
+    /// Metrics, the headline first.
+    pub metrics: Vec<MetricSummary>,
+    /// Median time in each lifecycle phase.
+    pub phases: Vec<PhaseSummary>,
+    /// Median of each inner step as told.
+    pub steps: Vec<StepSummary>,
+    /// What failed trials said.
+    pub failures: Vec<FailureSummary>,
+}
+
+/// One metric of a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricSummary {
+    /// Unique within its scenario.
+    pub name: String,
+    /// `ns`, `byte`, or a rate such as `flop/s`.
+    pub unit: String,
+    /// Which direction is better.
+    pub better: Better,
+    /// Trials with a value.
+    pub n: usize,
+    /// Trials without one.
+    pub failed: usize,
+    /// Smallest value.
+    pub min: Option<Number>,
+    /// Median.
+    pub median: Option<Number>,
+    /// Exact 95 % interval of the median; none for n ≤ 5.
+    pub ci95: Option<[Number; 2]>,
+    /// 95th percentile; none for n < 20.
+    pub p95: Option<Number>,
+    /// Exact 95 % interval of the 95th percentile; none for n < 72.
+    pub p95_ci95: Option<[Number; 2]>,
+    /// Largest value.
+    pub max: Option<Number>,
+    /// Median absolute deviation.
+    pub mad: Option<Number>,
+    /// Lag-1 autocorrelation over the blocks.
+    pub autocorrelation: Option<f64>,
+    /// The phase that really does the work of the phase this metric is named after; its value means nothing then.
+    pub folded: Option<Phase>,
+    /// Against the plain process; none for the process itself and where it has no such cell.
+    pub versus: Option<Versus>,
+    /// Against the floor measured in the same run.
+    pub floor: Option<Floor>,
+}
+
+/// A metric against the same metric of another runtime, paired by block.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Versus {
+    /// The reference.
+    pub runtime: String,
+    /// exp(median of the log-ratios); none where a value is not positive.
+    pub ratio: Option<f64>,
+    /// Exact 95 % interval of the ratio; none for n ≤ 5.
+    pub ci95: Option<[f64; 2]>,
+    /// What can be said.
+    pub verdict: Verdict,
+    /// Why nothing can be said.
+    pub why: Option<String>,
+    /// Pairs.
+    pub n: usize,
+    /// Differences that count as none.
+    pub region: Region,
+    /// Median difference and its interval, for sizes: what their verdict rests on.
+    pub difference: Option<Difference>,
+    /// Ratio of medians by seeded bootstrap, for the headline metric.
+    pub bootstrap: Option<Companion>,
+    /// The same ratio without the noisy blocks, if there are some.
+    pub quiet: Option<Companion>,
+}
+
+/// A difference in the metric's own unit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Median of the differences.
+    pub median: Number,
+    /// Its exact 95 % interval.
+    pub ci95: Option<[Number; 2]>,
+}
+
+/// A second opinion on a ratio.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Companion {
+    /// The ratio.
+    pub ratio: f64,
+    /// Its 95 % interval.
+    pub ci95: Option<[f64; 2]>,
+    /// Pairs.
+    pub n: usize,
+}
+
+/// A metric against the least that the host needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Floor {
+    /// The floor's name.
+    pub runtime: String,
+    /// exp(median of the log-ratios).
+    pub ratio: f64,
+    /// Its exact 95 % interval; none for n ≤ 5.
+    pub ci95: Option<[f64; 2]>,
+}
+
+/// Median time in a lifecycle phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSummary {
+    /// The phase.
+    pub phase: Phase,
+    /// Median in ns.
+    pub median: Number,
+    /// The phase in which its work is really done; its own time means nothing then.
+    pub folded: Option<Phase>,
+}
+
+/// Median of an inner step as told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepSummary {
+    /// What was done.
+    pub name: String,
+    /// Median of when it was done, in ns since `create` began.
+    pub median: Number,
+    /// Times it was told.
+    pub n: usize,
+}
+
+/// Failures that said the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureSummary {
+    /// The phase under way.
+    pub phase: Option<Phase>,
+    /// Kind of error.
+    pub kind: String,
+    /// What happened.
+    pub message: String,
+    /// How many said so.
+    pub count: usize,
+    /// Block of the first.
+    pub block: u32,
+}
+
+/// The answers in one table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Headline {
+    /// The questions.
+    pub columns: Vec<Column>,
+    /// The runtimes, in the order of the shelf; floors are no runtimes to choose.
+    pub rows: Vec<Row>,
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// The scenario.
+    pub scenario: String,
+    /// What the figures are, in a few words.
+    pub what: String,
+    /// Whether the figures exist as ratios only.
+    pub relative: bool,
+}
+
+/// One runtime.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its name.
+    pub runtime: String,
+    /// What it is at heart.
+    pub kind: Kind,
+    /// Why it has no figures, if it cannot run here.
+    pub reason: Option<String>,
+    /// One figure per column, where there is one.
+    pub figures: Vec<Option<Figure>>,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// Name of the metric.
+    pub metric: String,
+    /// Parameters of the cell, where it is one.
+    pub params: Params,
+    /// Unit of the value.
+    pub unit: String,
+    /// Median; none where the figure is a ratio only.
+    pub value: Option<Number>,
+    /// Its 95 % interval.
+    pub ci95: Option<[Number; 2]>,
+    /// Ratio to the plain process; none for the process itself.
+    pub ratio: Option<f64>,
+    /// Its 95 % interval.
+    pub ratio_ci95: Option<[f64; 2]>,
+    /// Median difference to the plain process, for sizes: what remains where a ratio has no meaning.
+    pub difference: Option<Number>,
+    /// What can be said; none for the process itself.
+    pub verdict: Option<Verdict>,
+    /// Trials, or pairs where the figure is a ratio only.
+    pub n: usize,
+}
+
+/// A sentence from the documents with its verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Its name.
+    pub id: String,
+    /// The sentence.
+    pub text: String,
+    /// `supported`, `refuted`, `inconclusive` or `not-testable`.
+    pub verdict: String,
+    /// Why.
+    pub why: String,
+    /// What was measured.
+    pub measured: serde_json::Value,
+    /// What others published.
+    pub published: Vec<serde_json::Value>,
+}
+
+impl Summary {
+    /// Cells of a scenario in the order of the plan.
+    pub fn scenario<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s CellSummary> {
+        self.cells.iter().filter(move |cell| cell.scenario == name)
+    }
+
+    /// The scenarios in the order of the plan.
+    #[must_use]
+    pub fn scenarios(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = Vec::new();
+        for cell in &self.cells {
+            if !all.contains(&cell.scenario.as_str()) {
+                all.push(&cell.scenario);
+            }
+        }
+        all
+    }
+}
+
+impl CellSummary {
+    /// A metric by name, if it has a value.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<&MetricSummary> {
+        self.metrics.iter().find(|m| m.name == name && m.n > 0)
+    }
+
+    /// The first metric, if it has a value.
+    #[must_use]
+    pub fn headline(&self) -> Option<&MetricSummary> {
+        self.metrics.first().filter(|m| m.n > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_written_as_integers() {
+        let write = |x: f64| serde_json::to_string(&Number(x)).unwrap();
+        assert_eq!([write(3.0), write(-2.0), write(0.5), write(1e300)], ["3", "-2", "0.5", "1e+300"]);
+        let back: [Number; 2] = serde_json::from_str("[3,0.5]").unwrap();
+        assert_eq!(back, [Number(3.0), Number(0.5)]);
+    }
+}

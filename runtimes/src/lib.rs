@@ -1,1 +1,20 @@
-//! To be written.
+//! The shelf: every way of running a payload, in the order reports show them.
+//!
+//! A new native runtime is one file or folder here and one line in [`shelf`].
+
+pub mod floor;
+pub mod kvm;
+mod launch;
+pub mod namespace;
+pub mod process;
+
+use isomark_core::{Runtime, Site};
+
+/// All runtimes whose instances lie in `site`.
+#[must_use]
+pub fn shelf(site: &Site) -> Vec<Box<dyn Runtime + '_>> {
+    let mut all: Vec<Box<dyn Runtime + '_>> =
+        vec![Box::new(process::Process::new(site)), Box::new(namespace::Namespace::new(site))];
+    all.extend(floor::all(site));
+    all
+}

@@ -143,6 +143,8 @@ pub struct Identity {
 pub struct Program {
     /// The static ELF.
     pub image: Image,
+    /// What it sees as its own name (`argv[0]`).
+    pub name: String,
     /// Arguments, without the program's own name.
     pub args: Vec<String>,
     /// Environment, complete: nothing is inherited.
@@ -155,7 +157,7 @@ impl Program {
     /// The payload: no arguments, an empty environment, the wire on stdin and stdout.
     #[must_use]
     pub fn payload(image: Image) -> Self {
-        Self { image, args: Vec::new(), env: Vec::new(), stdio: Stdio::Wire }
+        Self { image, name: "payload".into(), args: Vec::new(), env: Vec::new(), stdio: Stdio::Wire }
     }
 }
 
@@ -177,7 +179,9 @@ pub struct Spec {
     pub program: Program,
     /// Memory limit of a container, RAM of a virtual machine, in bytes.
     pub memory: u64,
-    /// How the root file system is provisioned; `None`: the runtime's default.
+    /// CPUs that the instance may use.
+    pub cpus: u32,
+    /// How the root file system is provisioned; `None`: the runtime's cheapest way.
     pub provision: Option<String>,
     /// Whether the instance may count on huge pages for its memory.
     pub huge_pages: bool,
@@ -237,13 +241,22 @@ pub struct Usage {
     pub unserved: Vec<String>,
     /// Counts worth keeping beside the sample (`exits`, `syscalls`).
     pub counts: BTreeMap<String, u64>,
+    /// The last that the program wrote to stderr, where the harness holds it.
+    pub stderr: String,
 }
 
 impl Usage {
     /// Usage of which only the end and the CPU time are known.
     #[must_use]
     pub fn new(exit: Exit, cpu_ns: u64) -> Self {
-        Self { exit, cpu_ns, steps: Vec::new(), unserved: Vec::new(), counts: BTreeMap::new() }
+        Self {
+            exit,
+            cpu_ns,
+            steps: Vec::new(),
+            unserved: Vec::new(),
+            counts: BTreeMap::new(),
+            stderr: String::new(),
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Bench {
     pub program: Option<Program>,
     /// Ticks of the time-stamp counter per second.
     pub tsc_hz: u64,
+    /// CPUs of the host.
+    pub cpus: u32,
     /// Bound on every blocking call.
     pub deadline: Duration,
     /// Files that the runtime reads at start: what a cold start evicts.
@@ -87,6 +89,7 @@ impl<'a> Trial<'a> {
         Spec {
             program: Program::payload(self.bench.payload.clone()),
             memory: self.params.number("memory").unwrap_or(DEFAULT_MEMORY),
+            cpus: self.bench.cpus,
             provision: self.params.text("provision").map(str::to_owned),
             huge_pages: self.params.text("pages") != Some("small"),
             deadline: self.bench.deadline,
@@ -196,7 +199,7 @@ impl Sandbox<'_> {
         let usage = self.wait()?;
         match usage.exit {
             Exit::Code(0) => Ok(usage),
-            exit => Err(Error::Died { exit, stderr: String::new() }),
+            exit => Err(Error::Died { exit, stderr: usage.stderr }),
         }
     }
 

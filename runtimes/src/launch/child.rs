@@ -1,0 +1,172 @@
+//! A started program: waited for on its pidfd, killed and reaped when dropped.
+//!
+//! A pidfd names one process for ever, so no signal ever reaches a stranger that inherited the pid.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use isomark_core::clock::monotonic_ns;
+use isomark_core::{Error, Exit};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::step::{Launch, Step};
+use super::sys;
+
+/// A child process.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pid: i32,
+    pidfd: OwnedFd,
+    ended: Option<(Exit, u64)>,
+    /// Inner steps of the launch.
+    pub(crate) steps: Vec<isomark_core::Step>,
+}
+
+impl Child {
+    /// Walks the launch. Returns once the program has been executed.
+    ///
+    /// # Errors
+    /// Which step failed, and why.
+    pub(crate) fn spawn(launch: &Launch) -> Result<Self, Error> {
+        let pointers = |all: &[std::ffi::CString]| {
+            all.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>()
+        };
+        let (argv, envp) = (pointers(&launch.args), pointers(&launch.env));
+        let plan = sys::Plan {
+            flags: launch.namespaces,
+            into_cgroup: launch.into_cgroup.as_ref().map(AsRawFd::as_raw_fd),
+            steps: &launch.steps,
+            program: &launch.program,
+            argv: &argv,
+            envp: &envp,
+        };
+        let word = sys::Word::new();
+        let began = monotonic_ns();
+        let (pid, pidfd) = with_stack(|stack| sys::spawn(&plan, stack, &word))
+            .map_err(|e| Error::os(format!("clone3{}", namespaces(launch.namespaces)), e))?;
+        let told = |(step, at_ns): (&Step, u64)| isomark_core::Step { name: step.to_string(), at_ns };
+        let mut steps = vec![isomark_core::Step { name: "clone3".into(), at_ns: began }];
+        steps.extend(launch.steps.iter().zip(word.stamps()).map(told));
+        steps.push(isomark_core::Step { name: "execve".into(), at_ns: monotonic_ns() });
+        let child = Self { pid, pidfd, ended: None, steps };
+        match word.failure() {
+            None => Ok(child),
+            Some((step, errno)) => {
+                Err(launch.steps.get(step as usize).and_then(Step::excuse).unwrap_or_else(|| {
+                    Error::os(name(launch, step), std::io::Error::from_raw_os_error(errno))
+                }))
+            }
+        }
+    }
+
+    /// Its pid, as the harness sees it.
+    #[must_use]
+    pub(crate) const fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The pidfd: readable when the process has ended.
+    #[must_use]
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Waits for the end and reaps: how it ended and the CPU time it used, in ns.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] after `deadline`; the process is killed and reaped then.
+    pub(crate) fn wait(&mut self, deadline: Duration) -> Result<(Exit, u64), Error> {
+        if let Some(ended) = self.ended {
+            return Ok(ended);
+        }
+        if !readable(self.pidfd.as_fd(), Instant::now() + deadline)? {
+            self.kill()?;
+            return Err(Error::Timeout { op: "wait for the program's end".into(), after: deadline });
+        }
+        self.reap()
+    }
+
+    /// Kills and reaps; a process that has ended already is no error.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub(crate) fn kill(&mut self) -> Result<(), Error> {
+        if self.ended.is_none() {
+            sys::signal(&self.pidfd, libc::SIGKILL).map_err(|e| Error::os("kill the program", e))?;
+            // A killed process may take a while to give back its memory, never for ever.
+            readable(self.pidfd.as_fd(), Instant::now() + Duration::from_secs(30))?;
+            self.reap()?;
+        }
+        Ok(())
+    }
+
+    fn reap(&mut self) -> Result<(Exit, u64), Error> {
+        let reaped = sys::reap(&self.pidfd).map_err(|e| Error::os("reap the program", e))?;
+        let (exited, status, cpu_ns) =
+            reaped.ok_or_else(|| Error::os("reap the program", std::io::Error::other("it has not ended")))?;
+        let exit = if exited { Exit::Code(status) } else { Exit::Signal(status) };
+        self.ended = Some((exit, cpu_ns));
+        Ok((exit, cpu_ns))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Nobody is left to be told; the ledger settles what even SIGKILL could not end.
+        let _ = self.kill();
+    }
+}
+
+/// Waits until `fd` is readable (true) or `until` has passed (false).
+pub(super) fn readable(fd: BorrowedFd<'_>, until: Instant) -> Result<bool, Error> {
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+    poll_until(&mut fds, until)
+}
+
+/// `poll(2)` that starts again after a signal and never waits beyond `until`.
+pub(super) fn poll_until(fds: &mut [PollFd<'_>], until: Instant) -> Result<bool, Error> {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        // One more than the whole ms left: poll must not wake before `until`, or this would spin.
+        let left = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
+        match poll(fds, left) {
+            Ok(0) if Instant::now() < until => {}
+            Ok(ready) => return Ok(ready > 0),
+            Err(nix::Error::EINTR) => {}
+            Err(e) => return Err(Error::os("poll", e)),
+        }
+    }
+}
+
+/// One stack per thread: mapping it anew would be part of every startup.
+fn with_stack<T>(call: impl FnOnce(&sys::Stack) -> std::io::Result<T>) -> std::io::Result<T> {
+    thread_local! {
+        static STACK: std::io::Result<sys::Stack> = sys::Stack::new();
+    }
+    STACK.with(|stack| match stack {
+        Ok(stack) => call(stack),
+        Err(e) => Err(std::io::Error::from_raw_os_error(e.raw_os_error().unwrap_or(libc::ENOMEM))),
+    })
+}
+
+fn name(launch: &Launch, step: u32) -> String {
+    match launch.steps.get(step as usize) {
+        Some(failed) => format!("step {} of {}, {failed}", step + 1, launch.steps.len()),
+        None => format!("execute {}", launch.program.to_string_lossy()),
+    }
+}
+
+fn namespaces(flags: u64) -> String {
+    const NAMES: [(i32, &str); 7] = [
+        (libc::CLONE_NEWUSER, "user"),
+        (libc::CLONE_NEWPID, "pid"),
+        (libc::CLONE_NEWNS, "mount"),
+        (libc::CLONE_NEWUTS, "uts"),
+        (libc::CLONE_NEWIPC, "ipc"),
+        (libc::CLONE_NEWNET, "net"),
+        (libc::CLONE_NEWCGROUP, "cgroup"),
+    ];
+    let set = NAMES.iter().filter(|(flag, _)| flags & *flag as u64 != 0).map(|(_, name)| *name);
+    let set = set.collect::<Vec<_>>();
+    if set.is_empty() { String::new() } else { format!(" with new {} namespaces", set.join(", ")) }
+}

@@ -1,0 +1,241 @@
+//! The seccomp filter of the built-in container: which system calls its payload may make.
+//!
+//! A list of allowed numbers, compiled into a binary search. The kernel runs a filter for every known call when it is
+//! installed (to build its bitmap of constant verdicts, seccomp(2)) and the search tree makes that 10 instead of 300
+//! comparisons a call: installing is part of every startup.
+
+use libc::{
+    BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, EPERM, SECCOMP_RET_ALLOW,
+    SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, sock_filter,
+};
+
+/// Calls that reach parts of the kernel an isolated program has no business in: they answer EPERM.
+///
+/// The grounds are those that container engines agree on: loading code into the kernel, the clock, mounts and
+/// namespaces, other processes' memory, keyrings (not namespaced), tracing, and interfaces with a record of escapes
+/// (`userfaultfd`, `io_uring`).
+const REFUSED: &[libc::c_long] = &[
+    libc::SYS_acct,
+    libc::SYS_add_key,
+    libc::SYS_adjtimex,
+    libc::SYS_bpf,
+    libc::SYS_chroot,
+    libc::SYS_clock_adjtime,
+    libc::SYS_clock_settime,
+    libc::SYS_delete_module,
+    libc::SYS_fanotify_init,
+    libc::SYS_finit_module,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_get_mempolicy,
+    libc::SYS_init_module,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_io_uring_setup,
+    libc::SYS_ioperm,
+    libc::SYS_iopl,
+    libc::SYS_kcmp,
+    libc::SYS_kexec_file_load,
+    libc::SYS_kexec_load,
+    libc::SYS_keyctl,
+    libc::SYS_lookup_dcookie,
+    libc::SYS_mbind,
+    libc::SYS_migrate_pages,
+    libc::SYS_modify_ldt,
+    libc::SYS_mount,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_move_pages,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_open_tree,
+    libc::SYS_perf_event_open,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pivot_root,
+    libc::SYS_process_madvise,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_ptrace,
+    libc::SYS_quotactl,
+    libc::SYS_reboot,
+    libc::SYS_request_key,
+    libc::SYS_set_mempolicy,
+    libc::SYS_setdomainname,
+    libc::SYS_sethostname,
+    libc::SYS_setns,
+    libc::SYS_settimeofday,
+    libc::SYS_swapoff,
+    libc::SYS_swapon,
+    libc::SYS_syslog,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+    libc::SYS_uselib,
+    libc::SYS_userfaultfd,
+    libc::SYS_vhangup,
+];
+
+/// First number beyond the calls known when this list was made (Linux 6.12): later ones answer EPERM until somebody
+/// has looked at them.
+const UNKNOWN: u32 = 467;
+
+/// Offsets into `struct seccomp_data`.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const FIRST_ARGUMENT: u32 = 16;
+/// `AUDIT_ARCH_X86_64`: anything else is the 32-bit entry, whose numbers mean other calls.
+const X86_64: u32 = 0xc000_003e;
+/// All `CLONE_NEW*` flags of `clone(2)` (clone3 hides its flags from filters and is refused with ENOSYS, so that
+/// C libraries fall back to clone).
+const NEW_NAMESPACES: u32 = 0x7e02_0000;
+
+/// The filter, ready to install.
+#[must_use]
+pub(crate) fn compile() -> Vec<sock_filter> {
+    let mut code = vec![
+        load(ARCHITECTURE),
+        jump(BPF_JEQ, X86_64, 1, 0),
+        give(SECCOMP_RET_KILL_PROCESS),
+        load(NUMBER),
+        // clone: only without new namespaces.
+        jump(BPF_JEQ, number(libc::SYS_clone), 0, 4),
+        load(FIRST_ARGUMENT),
+        jump(libc::BPF_JSET, NEW_NAMESPACES, 1, 0),
+        give(SECCOMP_RET_ALLOW),
+        give(refuse(EPERM)),
+    ];
+    code.extend(search(&intervals()));
+    code
+}
+
+/// Where the verdict changes: `(first number, verdict)` in ascending order, from 0 on.
+fn intervals() -> Vec<(u32, u32)> {
+    let mut refused = REFUSED.iter().map(|n| number(*n)).collect::<Vec<_>>();
+    refused.sort_unstable();
+    let verdict = |n: u32| match n {
+        n if n >= UNKNOWN || refused.binary_search(&n).is_ok() => refuse(EPERM),
+        n if n == number(libc::SYS_clone3) => refuse(libc::ENOSYS),
+        _ => SECCOMP_RET_ALLOW,
+    };
+    let mut all: Vec<(u32, u32)> = Vec::new();
+    for n in 0..=UNKNOWN {
+        if all.last().is_none_or(|last| last.1 != verdict(n)) {
+            all.push((n, verdict(n)));
+        }
+    }
+    all
+}
+
+/// Binary search over intervals; jumps reach 255 instructions, so a long one is spelt as a jump over a jump.
+fn search(of: &[(u32, u32)]) -> Vec<sock_filter> {
+    if let [(_, verdict)] = of {
+        return vec![give(*verdict)];
+    }
+    let (low, high) = of.split_at(balanced(of));
+    let (below, above) = (search(low), search(high));
+    let mut code = match u8::try_from(below.len()) {
+        Ok(distance) => vec![jump(BPF_JGE, high[0].0, distance, 0)],
+        Err(_) => vec![jump(BPF_JGE, high[0].0, 0, 1), skip(below.len())],
+    };
+    code.extend(below);
+    code.extend(above);
+    code
+}
+
+/// Where to split so that about as many numbers lie on either side: the average path is short then, not the longest.
+fn balanced(of: &[(u32, u32)]) -> usize {
+    let first = of[0].0;
+    let end = of[of.len() - 1].0 + 1;
+    let uneven = |at: &usize| (of[*at].0 - first).abs_diff(end - of[*at].0);
+    (1..of.len()).min_by_key(uneven).unwrap_or(1)
+}
+
+fn refuse(errno: i32) -> u32 {
+    SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap_or(0)
+}
+
+fn number(call: libc::c_long) -> u32 {
+    u32::try_from(call).unwrap_or(u32::MAX)
+}
+
+const fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
+    sock_filter { code: code as u16, jt, jf, k }
+}
+
+const fn load(offset: u32) -> sock_filter {
+    instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, offset)
+}
+
+const fn jump(condition: u32, value: u32, yes: u8, no: u8) -> sock_filter {
+    instruction(BPF_JMP | condition | BPF_K, yes, no, value)
+}
+
+fn skip(distance: usize) -> sock_filter {
+    instruction(BPF_JMP | libc::BPF_JA, 0, 0, u32::try_from(distance).unwrap_or(0))
+}
+
+const fn give(verdict: u32) -> sock_filter {
+    instruction(BPF_RET | BPF_K, 0, 0, verdict)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A classic-BPF interpreter for the few instructions used here.
+    fn verdict(arch: u32, nr: u32, arg0: u32) -> u32 {
+        let (code, mut acc, mut at) = (compile(), 0_u32, 0_usize);
+        loop {
+            let i = code[at];
+            at += 1;
+            match u32::from(i.code) {
+                c if c == BPF_LD | BPF_W | BPF_ABS => {
+                    acc = match i.k {
+                        NUMBER => nr,
+                        ARCHITECTURE => arch,
+                        FIRST_ARGUMENT => arg0,
+                        other => panic!("load {other}"),
+                    }
+                }
+                c if c == BPF_RET | BPF_K => return i.k,
+                c if c == BPF_JMP | libc::BPF_JA => at += i.k as usize,
+                c => {
+                    let holds = match c & 0xf0 {
+                        BPF_JEQ => acc == i.k,
+                        BPF_JGE => acc >= i.k,
+                        libc::BPF_JSET => acc & i.k != 0,
+                        other => panic!("jump {other}"),
+                    };
+                    at += usize::from(if holds { i.jt } else { i.jf });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_number_gets_the_verdict_of_the_list() {
+        for nr in 0..600_u32 {
+            let expected = if nr >= UNKNOWN || REFUSED.iter().any(|r| number(*r) == nr) {
+                refuse(EPERM)
+            } else if nr == number(libc::SYS_clone3) {
+                refuse(libc::ENOSYS)
+            } else {
+                SECCOMP_RET_ALLOW
+            };
+            assert_eq!(verdict(X86_64, nr, 0), expected, "system call {nr}");
+        }
+        // The x32 numbers lie above bit 30.
+        assert_eq!(verdict(X86_64, 0x4000_0000 | 1, 0), refuse(EPERM));
+    }
+
+    #[test]
+    fn clone_may_not_make_namespaces_and_the_other_entry_is_fatal() {
+        let clone = number(libc::SYS_clone);
+        assert_eq!(verdict(X86_64, clone, libc::SIGCHLD as u32), SECCOMP_RET_ALLOW);
+        for flag in [libc::CLONE_NEWUSER, libc::CLONE_NEWNS, libc::CLONE_NEWNET, libc::CLONE_NEWCGROUP] {
+            assert_eq!(verdict(X86_64, clone, flag as u32), refuse(EPERM));
+        }
+        assert_eq!(verdict(0x4000_0003, number(libc::SYS_write), 0), SECCOMP_RET_KILL_PROCESS);
+    }
+}

@@ -1,0 +1,377 @@
+//! `namespace`: isomark's own container, a process with namespaces, limits and a root file system of its own.
+//!
+//! The parent plans every step and the cloned child only walks them; what the host forbids is named by its step. As
+//! root the payload is the host's uid 0 without any capability; without root it is uid 0 of a user namespace of its
+//! own.
+
+mod cgroup;
+mod filter;
+mod network;
+mod root;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use isomark_core::payload::{Job, Reply};
+use isomark_core::runtime::{Role, Stdio};
+use isomark_core::{
+    Ability, Anatomy, Error, Identity, Instance, Kind, Runtime, Site, Spec, Unavailable, Usage,
+};
+
+use crate::launch::{Child, Launch, Step, Wire, c};
+use crate::process::{argv, envp};
+use cgroup::{Group, Groups, Limits};
+pub(crate) use network::Network;
+use network::Networks;
+use root::{Layer, Lower, PROGRAM, Provision};
+
+/// Tasks that an instance may have.
+const PIDS: u64 = 256;
+/// Open files that an instance may have.
+const FILES: u64 = 1024;
+
+/// Namespaces that are new at the clone, beside the network's, which root has made by another thread meanwhile. The cgroup namespace follows once the child has joined its group (its root
+/// is the group one is in, cgroup_namespaces(7)), the time namespace because clone shares the address space here.
+const AT_CLONE: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+
+/// `CLONE_NEWTIME`; a program that is executed after vfork enters it (time_namespaces(7), Linux 6.1).
+pub(crate) const NEWTIME: i32 = 0x80;
+
+const NEWNET: u64 = libc::CLONE_NEWNET as u64;
+
+/// The runtime.
+pub struct Namespace<'s> {
+    site: &'s Site,
+    filter: Vec<libc::sock_filter>,
+    /// Made when the first instance is; an error stays what it was.
+    groups: OnceLock<Result<Arc<Groups>, String>>,
+    /// For root. Without root the namespace must belong to the new user namespace, so clone3 makes it.
+    networks: OnceLock<Option<Networks>>,
+    merged: Mutex<Option<PathBuf>>,
+}
+
+impl<'s> Namespace<'s> {
+    /// Containers whose files lie in `site`.
+    #[must_use]
+    pub fn new(site: &'s Site) -> Self {
+        Self {
+            site,
+            filter: filter::compile(),
+            groups: OnceLock::new(),
+            networks: OnceLock::new(),
+            merged: Mutex::new(None),
+        }
+    }
+
+    fn groups(&self) -> Option<&Arc<Groups>> {
+        self.groups.get_or_init(|| Groups::open(self.site).map(Arc::new)).as_ref().ok()
+    }
+
+    fn networks(&self) -> Option<&Networks> {
+        self.networks.get_or_init(|| if rooted() { Networks::open().ok() } else { None }).as_ref()
+    }
+
+    /// The empty directory on which roots are assembled, made once.
+    fn merged(&self) -> Result<PathBuf, Error> {
+        let mut merged = self.merged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if merged.is_none() {
+            let dir = self.site.dir().join("merged");
+            std::fs::create_dir_all(&dir).map_err(|e| Error::os(format!("make {}", dir.display()), e))?;
+            *merged = Some(dir);
+        }
+        Ok(merged.clone().unwrap_or_default())
+    }
+}
+
+/// All `CLONE_NEW*` flags of clone3, for this process's rights.
+pub(crate) fn flags() -> u64 {
+    let user = if rooted() { 0 } else { libc::CLONE_NEWUSER };
+    u64::try_from(AT_CLONE | libc::CLONE_NEWNET | user).unwrap_or(0)
+}
+
+/// Whether namespaces can be made here at all.
+///
+/// # Errors
+/// Why not, with the remedy.
+pub(crate) fn possible() -> Result<(), Unavailable> {
+    match forbidden() {
+        Some(unavailable) => Err(unavailable),
+        None => try_clone(),
+    }
+}
+
+/// A rule of the host that forbids them, if there is one.
+fn forbidden() -> Option<Unavailable> {
+    let read = |path: &str| std::fs::read_to_string(path).ok().and_then(|t| t.trim().parse::<u64>().ok());
+    if rooted() {
+        return None;
+    }
+    let refuse = |file: &str, value: u64| {
+        let remedy = format!("run as root, or: sysctl -w {}=1", file.replace('/', "."));
+        Some(Unavailable::new(format!("user namespaces are forbidden (/proc/sys/{file} is {value})"), remedy))
+    };
+    for file in ["kernel/unprivileged_userns_clone", "user/max_user_namespaces"] {
+        if read(&format!("/proc/sys/{file}")) == Some(0) {
+            return refuse(file, 0);
+        }
+    }
+    match read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") {
+        Some(1) => Some(Unavailable::new(
+            "AppArmor keeps unprivileged user namespaces from mounting",
+            "run as root, or: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+        )),
+        _ => None,
+    }
+}
+
+/// Whether this process has the rights that namespaces without a user namespace take.
+fn rooted() -> bool {
+    // Asked in every create, and an answer of procfs takes longer than a mount.
+    static ROOTED: OnceLock<bool> = OnceLock::new();
+    *ROOTED.get_or_init(read_rights)
+}
+
+fn read_rights() -> bool {
+    const CAP_SYS_ADMIN: u64 = 1 << 21;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    nix::unistd::geteuid().is_root() && mask & CAP_SYS_ADMIN != 0
+}
+
+impl Runtime for Namespace<'_> {
+    fn name(&self) -> &str {
+        "namespace"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Container
+    }
+
+    fn probe(&self) -> Result<Identity, Unavailable> {
+        possible()?;
+        let limits = match Groups::probe(self.site) {
+            Ok(layout) => format!("memory, cpu and pids through cgroup {layout:?}").to_lowercase(),
+            Err(why) => format!("none: {why}"),
+        };
+        let user = if rooted() { "host uid 0 without capabilities" } else { "user namespace, uid 0 mapped" };
+        let details = [
+            ("namespaces", "pid, mount, uts, ipc, net, cgroup, time"),
+            ("user", user),
+            ("limits", limits.as_str()),
+            ("root", "overlay over a shared directory, /proc, minimal /dev, loopback up"),
+            ("confinement", "no capabilities, no_new_privs, seccomp filter, rlimits"),
+        ];
+        Ok(Identity {
+            version: env!("CARGO_PKG_VERSION").into(),
+            can: vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Disk, Ability::Programs],
+            folded: Vec::new(),
+            provisions: Provision::ALL.iter().map(|p| p.word().to_owned()).collect(),
+            details: details.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        })
+    }
+
+    fn create(&self, spec: &Spec) -> Result<Box<dyn Instance>, Error> {
+        let provision = Provision::named(spec.provision.as_deref())?;
+        let name = self.site.instance_name();
+        let (group, network) = self.surroundings(&name, spec)?;
+        let lower = Lower::of(self.site, &spec.program.image)?;
+        let own = self.site.dir().join(&name);
+        let mut container =
+            Container { spec: spec.clone(), group, own: None, lower, running: None, launch: None };
+        if provision != Provision::Ephemeral {
+            container.own = Some(own.clone());
+            container.lower.lay(provision, &own)?;
+        }
+        let layer = Layer {
+            lower: &container.lower,
+            provision,
+            merged: &self.merged()?,
+            own: &own,
+            memory: spec.memory,
+        };
+        container.launch = Some(self.plan(&layer, &container, &name, network.as_ref())?);
+        Ok(Box::new(container))
+    }
+}
+
+impl Namespace<'_> {
+    /// What lies around an instance: its group (where one can be made) and its network, of which the slower part is
+    /// made by the other thread from here on.
+    fn surroundings(&self, name: &str, spec: &Spec) -> Result<(Option<Group>, Option<Arc<Network>>), Error> {
+        let limits = Limits { memory: spec.memory, pids: PIDS, cpus: spec.cpus };
+        let made = self.groups().map(|groups| groups.instance(name, limits)).transpose()?;
+        let (group, rest) = made.unzip();
+        match self.networks() {
+            Some(networks) => Ok((group, Some(networks.order(rest)))),
+            None => {
+                rest.map_or(Ok(()), cgroup::Rest::make)?;
+                Ok((group, None))
+            }
+        }
+    }
+
+    /// Everything between clone and exec, except for the streams, which are made at the start.
+    fn plan(
+        &self,
+        layer: &Layer<'_>,
+        container: &Container,
+        name: &str,
+        network: Option<&Arc<Network>>,
+    ) -> Result<Launch, Error> {
+        let rooted = rooted();
+        let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
+        if !rooted {
+            steps.extend(identity_map()?);
+        }
+        steps.push(Step::Unshare { flags: NEWTIME, what: "time" });
+        steps.extend(layer.steps()?);
+        steps.extend([Step::Hostname(c(name)?), Step::DropBounding]);
+        steps.push(match (network, self.networks()) {
+            (Some(network), Some(networks)) => networks.enter(network),
+            _ => Step::LoopbackUp,
+        });
+        steps.extend(container.group.as_ref().map_or(Ok(Vec::new()), Group::steps)?);
+        steps.push(Step::Unshare { flags: libc::CLONE_NEWCGROUP, what: "cgroup" });
+        steps.extend([
+            Step::Limit { resource: libc::RLIMIT_CORE, value: 0 },
+            Step::Limit { resource: libc::RLIMIT_NOFILE, value: FILES },
+        ]);
+        steps.extend([Step::DropCapabilities, Step::NoNewPrivileges, Step::Seccomp(self.filter.clone())]);
+        Ok(Launch {
+            namespaces: flags() & !if network.is_some() { NEWNET } else { 0 },
+            into_cgroup: container.group.as_ref().map_or(Ok(None), Group::birthplace)?,
+            steps,
+            program: c(PROGRAM)?,
+            args: argv(&container.spec.program)?,
+            env: envp(&container.spec.program)?,
+        })
+    }
+}
+
+/// Maps the user to uid 0 of its own namespace; the kernel wants setgroups denied first (user_namespaces(7)).
+fn identity_map() -> Result<[Step; 3], Error> {
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let write =
+        |path: &str, text: String| Ok::<_, Error>(Step::WriteFile { path: c(path)?, bytes: text.into() });
+    Ok([
+        write("/proc/self/setgroups", "deny".into())?,
+        write("/proc/self/uid_map", format!("0 {uid} 1"))?,
+        write("/proc/self/gid_map", format!("0 {gid} 1"))?,
+    ])
+}
+
+/// Tries the clone itself with a program that is not there: the host's word on each namespace, and nothing changes.
+fn try_clone() -> Result<(), Unavailable> {
+    let launch = Launch {
+        namespaces: flags(),
+        into_cgroup: None,
+        steps: Vec::new(),
+        program: c"/".to_owned(),
+        args: Vec::new(),
+        env: Vec::new(),
+    };
+    match Child::spawn(&launch) {
+        Err(Error::Os { op, source }) if op.starts_with("clone3") => Err(Unavailable::new(
+            format!("{op}: {source}"),
+            "run as root, or allow unprivileged user namespaces (sysctl user.max_user_namespaces), \
+             or loosen the seccomp profile of the container that isomark itself runs in",
+        )),
+        // Executing a directory is refused, after the namespaces were made.
+        _ => Ok(()),
+    }
+}
+
+struct Container {
+    spec: Spec,
+    group: Option<Group>,
+    /// Its directory on disk, for the ways of provisioning that need one.
+    own: Option<PathBuf>,
+    lower: Lower,
+    launch: Option<Launch>,
+    running: Option<(Child, Wire)>,
+}
+
+impl Container {
+    fn running(&mut self) -> Result<(&mut Child, &mut Wire), Error> {
+        let running = self.running.as_mut().ok_or_else(|| Error::Unsupported("it is not running".into()))?;
+        Ok((&mut running.0, &mut running.1))
+    }
+
+    fn sweep(&mut self) -> Result<(), Error> {
+        self.running = None;
+        let group = self.group.as_ref().map_or(Ok(()), Group::remove);
+        let own = match self.own.take() {
+            Some(dir) => {
+                std::fs::remove_dir_all(&dir).map_err(|e| Error::os(format!("remove {}", dir.display()), e))
+            }
+            None => Ok(()),
+        };
+        Error::join(group, own)
+    }
+}
+
+impl Instance for Container {
+    fn start(&mut self) -> Result<(), Error> {
+        let mut launch =
+            self.launch.take().ok_or_else(|| Error::Unsupported("it was started before".into()))?;
+        let (wire, ends) = Wire::new(self.spec.program.stdio)?;
+        launch.steps.splice(1..1, ends.steps());
+        let child = Child::spawn(&launch)?;
+        drop(ends);
+        let (child, wire) = self.running.insert((child, wire));
+        match self.spec.program.stdio {
+            Stdio::Wire => wire.ready(child, self.spec.deadline),
+            Stdio::Inherit | Stdio::Null => Ok(()),
+        }
+    }
+
+    fn run(&mut self, job: &Job) -> Result<Reply, Error> {
+        let deadline = self.spec.deadline;
+        let (child, wire) = self.running()?;
+        wire.ask(child, job, deadline)
+    }
+
+    fn stop(&mut self) -> Result<Usage, Error> {
+        let deadline = self.spec.deadline;
+        let (child, wire) = self.running()?;
+        wire.close();
+        wire.drain(child, deadline)?;
+        let (exit, cpu_ns) = child.wait(deadline)?;
+        Ok(Usage {
+            steps: std::mem::take(&mut child.steps),
+            stderr: wire.stderr(),
+            ..Usage::new(exit, cpu_ns)
+        })
+    }
+
+    fn remove(mut self: Box<Self>) -> Result<(), Error> {
+        self.sweep()
+    }
+
+    fn anatomy(&self) -> Anatomy {
+        let own = self.own.clone().map_or_else(
+            // The layer in memory is reachable only through the instance's own root while it runs.
+            || {
+                self.running
+                    .iter()
+                    .map(|(child, _)| PathBuf::from(format!("/proc/{}/root", child.pid())))
+                    .collect()
+            },
+            |dir| vec![dir],
+        );
+        Anatomy {
+            processes: self.running.iter().map(|(child, _)| (child.pid(), Role::Program)).collect(),
+            cgroup: self.group.as_ref().and_then(Group::memory),
+            guest_ram: None,
+            shared: vec![self.lower.dir().to_owned()],
+            private: own,
+        }
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let _ = self.sweep();
+    }
+}

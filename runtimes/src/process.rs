@@ -1,0 +1,156 @@
+//! `process`: a plain child. The floor that everything is compared with.
+//!
+//! Spawned with its streams on pipes and waited for on its pidfd; there is nothing between it and the host.
+
+use std::path::PathBuf;
+
+use isomark_core::payload::{Job, Reply};
+use isomark_core::runtime::{Program, Role, Stdio};
+use isomark_core::{
+    Ability, Anatomy, Error, Identity, Instance, Kind, Phase, Runtime, Site, Spec, Unavailable, Usage,
+};
+
+use crate::launch::{Child, Launch, Step, Wire, c};
+
+/// The runtime.
+pub struct Process<'s> {
+    site: &'s Site,
+}
+
+impl<'s> Process<'s> {
+    /// Processes whose working directories lie in `site`.
+    #[must_use]
+    pub const fn new(site: &'s Site) -> Self {
+        Self { site }
+    }
+}
+
+impl Runtime for Process<'_> {
+    fn name(&self) -> &str {
+        "process"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Process
+    }
+
+    fn probe(&self) -> Result<Identity, Unavailable> {
+        Ok(Identity {
+            version: env!("CARGO_PKG_VERSION").into(),
+            can: vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Disk, Ability::Programs],
+            folded: vec![(Phase::Create, Phase::Start)],
+            provisions: vec!["host".into()],
+            details: [("isolation".into(), "none: the host's root, users, network and processes".into())]
+                .into(),
+        })
+    }
+
+    fn create(&self, spec: &Spec) -> Result<Box<dyn Instance>, Error> {
+        let dir = self.site.dir().join(self.site.instance_name());
+        Ok(Box::new(Plain { spec: spec.clone(), dir, made: false, running: None }))
+    }
+}
+
+struct Plain {
+    spec: Spec,
+    /// Working directory; made only when the spec asks for a root, for a bare process needs none.
+    dir: PathBuf,
+    made: bool,
+    running: Option<(Child, Wire)>,
+}
+
+/// The arguments as the program sees them: its own name first.
+pub(crate) fn argv(program: &Program) -> Result<Vec<std::ffi::CString>, Error> {
+    std::iter::once(&program.name).chain(&program.args).map(c).collect()
+}
+
+/// The environment as `KEY=value`.
+pub(crate) fn envp(program: &Program) -> Result<Vec<std::ffi::CString>, Error> {
+    program.env.iter().map(|(key, value)| c(format!("{key}={value}"))).collect()
+}
+
+impl Plain {
+    fn running(&mut self) -> Result<(&mut Child, &mut Wire), Error> {
+        let running = self.running.as_mut().ok_or_else(|| Error::Unsupported("it is not running".into()))?;
+        Ok((&mut running.0, &mut running.1))
+    }
+}
+
+impl Instance for Plain {
+    fn start(&mut self) -> Result<(), Error> {
+        let program = &self.spec.program;
+        let (wire, ends) = Wire::new(program.stdio)?;
+        let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
+        steps.extend(ends.steps());
+        if self.spec.provision.is_some() {
+            let path = c(self.dir.as_os_str().as_encoded_bytes())?;
+            self.made = true;
+            steps.extend([Step::Directory { path: path.clone(), mode: 0o700 }, Step::WorkIn { path }]);
+        }
+        let launch = Launch {
+            namespaces: 0,
+            into_cgroup: None,
+            steps,
+            program: c(program.image.path().as_os_str().as_encoded_bytes())?,
+            args: argv(program)?,
+            env: envp(program)?,
+        };
+        let child = Child::spawn(&launch)?;
+        drop(ends);
+        let (child, wire) = self.running.insert((child, wire));
+        match program.stdio {
+            Stdio::Wire => wire.ready(child, self.spec.deadline),
+            Stdio::Inherit | Stdio::Null => Ok(()),
+        }
+    }
+
+    fn run(&mut self, job: &Job) -> Result<Reply, Error> {
+        let deadline = self.spec.deadline;
+        let (child, wire) = self.running()?;
+        wire.ask(child, job, deadline)
+    }
+
+    fn stop(&mut self) -> Result<Usage, Error> {
+        let deadline = self.spec.deadline;
+        let (child, wire) = self.running()?;
+        wire.close();
+        wire.drain(child, deadline)?;
+        let (exit, cpu_ns) = child.wait(deadline)?;
+        Ok(Usage {
+            steps: std::mem::take(&mut child.steps),
+            stderr: wire.stderr(),
+            ..Usage::new(exit, cpu_ns)
+        })
+    }
+
+    fn remove(mut self: Box<Self>) -> Result<(), Error> {
+        self.running = None;
+        self.sweep()
+    }
+
+    fn anatomy(&self) -> Anatomy {
+        Anatomy {
+            processes: self.running.iter().map(|(child, _)| (child.pid(), Role::Program)).collect(),
+            shared: vec![self.spec.program.image.path().to_owned()],
+            private: self.made.then(|| self.dir.clone()).into_iter().collect(),
+            ..Anatomy::default()
+        }
+    }
+}
+
+impl Plain {
+    fn sweep(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.made) {
+            std::fs::remove_dir_all(&self.dir)
+                .map_err(|e| Error::os(format!("remove {}", self.dir.display()), e))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        self.running = None;
+        let _ = self.sweep();
+    }
+}

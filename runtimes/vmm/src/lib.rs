@@ -1,1 +1,52 @@
-//! To be written.
+//! `isomark-vmm`: one static x86-64 Linux program in a virtual machine of its own.
+//!
+//! The program runs unmodified in guest user mode. Its system calls end in this process, which serves them from its own
+//! memory; only reads of descriptor 0, writes to 1 and 2, clocks and random bytes reach the host.
+//!
+//! ```text
+//! isomark-vmm --program-fd N --memory BYTES [--page 4k|2m] [--prefault BYTES|none] [--status-fd N]
+//!             [--kvm-fd N] [--deadline MS] [--env NAME=VALUE]… -- ARG0 ARGS…
+//! ```
+//!
+//! * `--program-fd`: an open descriptor of the ELF file (a regular file or a memfd).
+//! * `--memory`: guest memory, 16 MiB to 64 GiB, rounded down to 2 MiB.
+//! * `--page`: `2m` (default) asks for huge pages under mappings that hold whole 2 MiB blocks; `4k` never does.
+//! * `--prefault`: mappings of at least this many bytes become resident at once; default `none`.
+//! * `--status-fd`: where the story of the run is written when it has ended, in one piece.
+//! * `--kvm-fd`: an open /dev/kvm; opened by path otherwise.
+//! * `--deadline`: the program is stopped after this time.
+//!
+//! # Exit status
+//! That of the program. A program killed by a signal: the VMM dies by the same signal, without a core. 123: the program
+//! was stopped (deadline, fault, or waiting for what cannot come). 124: the file is not a program that can run here.
+//! 125: the VMM failed or was called wrongly. The last three write one line `isomark-vmm: …` to descriptor 2; the last
+//! line of the status decides where a program uses such a number itself.
+//!
+//! # Status
+//! `step NAME NS` (CLOCK_MONOTONIC), `ram ADDRESS LEN` (guest memory in this process, which smaps shows as
+//! `isomark-guest`), `exits N`, `syscalls N`, `unserved NAME COUNT` (answered with ENOSYS), and last one of `end exit
+//! CODE`, `end signal NUMBER`, `end unserved TEXT`, `end fault TEXT`, `end internal TEXT`, `end program TEXT`.
+
+pub mod args;
+pub mod boot;
+pub mod confine;
+pub mod elf;
+pub mod error;
+pub mod files;
+pub mod frame;
+pub mod fs;
+pub mod guest;
+pub mod layout;
+pub mod load;
+pub mod machine;
+pub mod memory;
+pub mod names;
+pub mod run;
+pub mod signals;
+pub mod space;
+pub mod stack;
+pub mod start;
+pub mod status;
+pub mod sys;
+pub mod syscalls;
+pub mod tables;

@@ -1,0 +1,350 @@
+//! The program's memory: areas, page tables and bytes kept in step.
+//!
+//! Every access on behalf of the program is checked against its areas first, so a bad pointer is EFAULT here exactly
+//! where it would be a fault there. Memory that is not mapped is zero: whoever unmaps pages also empties them.
+
+use crate::error::{Error, Stop, refuse};
+use crate::layout::{BLOCK, PAGE, USER_START, map_end, stack_start};
+use crate::space::{READ, Space, WRITE};
+use crate::sys::ram::Ram;
+use crate::tables::Tables;
+
+/// Longest path or other string that is read from the program, in bytes (PATH_MAX).
+pub const STRING_MAX: usize = 4096;
+
+/// How guest memory meets host memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Ask for huge pages under mappings that hold whole blocks.
+    pub huge: bool,
+    /// Make mappings of at least this many bytes resident at once.
+    pub prefault: Option<u64>,
+}
+
+/// All memory of one program.
+#[derive(Debug)]
+pub struct Memory {
+    /// The bytes.
+    pub ram: Ram,
+    space: Space,
+    tables: Tables,
+    policy: Policy,
+    /// The part that is backed by pages of the program's file: it cannot be emptied by giving pages back.
+    image: (u64, u64),
+    brk_start: u64,
+    brk: u64,
+}
+
+/// What one io vector may hold at most in total, as in Linux (MAX_RW_COUNT).
+pub const IO_MAX: u64 = 0x7fff_f000;
+
+impl Memory {
+    /// Memory with page tables and a stack, and nothing else.
+    ///
+    /// # Errors
+    /// If the kernel refuses memory.
+    pub fn new(ram: Ram, policy: Policy) -> Result<Self, Error> {
+        let tables = Tables::new(&ram, ram.len())?;
+        let (space, brk) = (Space::new(), USER_START);
+        Ok(Self { ram, space, tables, policy, image: (0, 0), brk_start: brk, brk })
+    }
+
+    /// Marks `[start, end)` as pages of the program's file and puts the heap behind them.
+    pub fn set_image(&mut self, start: u64, end: u64) {
+        self.image = (start, end);
+        self.brk_start = end;
+        self.brk = end;
+    }
+
+    /// First byte of the stack; its end is the end of memory.
+    #[must_use]
+    pub const fn stack_start(&self) -> u64 {
+        stack_start(self.ram.len())
+    }
+
+    /// The areas, for questions.
+    #[must_use]
+    pub const fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// Maps `[start, end)`, whole pages, with `prot`; pages that are new are zero.
+    ///
+    /// # Errors
+    /// ENOMEM if there is no room in the area list or for page tables.
+    pub fn map(&mut self, start: u64, end: u64, prot: u8) -> Result<(), Stop> {
+        if !self.space.has_room() {
+            return refuse(libc::ENOMEM);
+        }
+        self.space.insert(start, end, prot);
+        self.sync(start, end)
+    }
+
+    fn sync(&mut self, start: u64, end: u64) -> Result<(), Stop> {
+        let synced = self.tables.sync(&self.ram, &self.space, start, end);
+        synced.map_err(|_| Stop::Errno(libc::ENOMEM))
+    }
+
+    /// Maps `len` bytes of zeros: at `fixed` (in place of what is there), or near `hint`, or anywhere.
+    ///
+    /// # Errors
+    /// ENOMEM if there is no room.
+    pub fn map_zeros(&mut self, place: Place, len: u64, prot: u8) -> Result<u64, Stop> {
+        let len = len.checked_next_multiple_of(PAGE).filter(|&l| l <= self.ram.len());
+        let len = len.ok_or(Stop::Errno(libc::ENOMEM))?;
+        let start = self.place(place, len)?;
+        let end = start + len;
+        if !self.space.is_free(start, end) {
+            self.unmap(start, end)?;
+        }
+        if let Err(stop) = self.map(start, end, prot) {
+            self.space.remove(start, end);
+            let _ = self.sync(start, end);
+            return Err(stop);
+        }
+        self.prepare(start, end, prot);
+        Ok(start)
+    }
+
+    /// Huge pages and residency as the policy says.
+    fn prepare(&self, start: u64, end: u64, prot: u8) {
+        let (first, last) = (start.next_multiple_of(BLOCK), end / BLOCK * BLOCK);
+        if self.policy.huge && first < last {
+            self.ram.huge(first, last - first);
+        }
+        if prot & WRITE != 0 && self.policy.prefault.is_some_and(|least| end - start >= least) {
+            self.ram.populate(start, end - start);
+        }
+    }
+
+    fn place(&self, place: Place, len: u64) -> Result<u64, Stop> {
+        let (low, high) = (USER_START, self.map_limit());
+        let inside = |at: u64| at >= low && at.checked_add(len).is_some_and(|end| end <= high);
+        match place {
+            Place::Fixed(at) if inside(at) => return Ok(at),
+            Place::Fixed(_) => return refuse(libc::ENOMEM),
+            Place::Free(at) if inside(at) && self.space.is_free(at, at + len) => return Ok(at),
+            Place::Free(_) => return refuse(if inside(at_of(place)) { libc::EEXIST } else { libc::ENOMEM }),
+            Place::Near(at) if at != 0 && inside(at) && self.space.is_free(at, at + len) => return Ok(at),
+            Place::Near(_) => {}
+        }
+        // Whole blocks where they pay: one page-table entry and one huge page each.
+        let align = if len >= BLOCK { BLOCK } else { PAGE };
+        let found = self.space.find(self.brk.next_multiple_of(PAGE), high, len, align);
+        found.or_else(|| self.space.find(low, high, len, PAGE)).ok_or(Stop::Errno(libc::ENOMEM))
+    }
+
+    /// End of what mmap may use: the guard below the stack is never mapped.
+    fn map_limit(&self) -> u64 {
+        map_end(self.ram.len())
+    }
+
+    /// Unmaps `[start, end)`, whole pages, and empties them.
+    ///
+    /// # Errors
+    /// ENOMEM if that needs an area or a page table too many.
+    pub fn unmap(&mut self, start: u64, end: u64) -> Result<(), Stop> {
+        let (start, end) = (start.max(USER_START), end.min(self.ram.len()));
+        if start >= end || self.space.is_free(start, end) {
+            return Ok(());
+        }
+        if !self.space.has_room() {
+            return refuse(libc::ENOMEM);
+        }
+        let mapped: Vec<_> =
+            self.space.overlapping(start, end).map(|a| (a.start.max(start), a.end.min(end))).collect();
+        self.space.remove(start, end);
+        let synced = self.sync(start, end);
+        for (from, to) in mapped {
+            self.empty(from, to);
+        }
+        synced
+    }
+
+    /// Zeroes pages and returns them to the host; translations of them are forgotten.
+    pub fn empty(&self, start: u64, end: u64) {
+        let (from, to) = (self.image.0.max(start), self.image.1.min(end));
+        if from >= to {
+            self.ram.discard(start, end - start);
+            return;
+        }
+        // Discarding a page of a private file mapping would bring the file's bytes back.
+        self.ram.zero(from, to - from);
+        self.ram.forget_translations(from, to - from);
+        if start < from {
+            self.ram.discard(start, from - start);
+        }
+        if to < end {
+            self.ram.discard(to, end - to);
+        }
+    }
+
+    /// Changes the protection of `[start, end)`, whole pages.
+    ///
+    /// # Errors
+    /// ENOMEM if not all of it is mapped, or there is no room to note it.
+    pub fn protect(&mut self, start: u64, end: u64, prot: u8) -> Result<(), Stop> {
+        if start >= end {
+            return Ok(());
+        }
+        if !self.space.allows(start, end, 0) || !self.space.has_room() {
+            return refuse(libc::ENOMEM);
+        }
+        let loses = self.space.overlapping(start, end).any(|area| area.prot & !prot != 0);
+        self.map(start, end, prot)?;
+        if loses {
+            self.ram.forget_translations(start, end - start);
+        }
+        Ok(())
+    }
+
+    /// Moves the end of the heap; gives where it is then.
+    pub fn set_brk(&mut self, wanted: u64) -> u64 {
+        let (old, new) = (self.brk.next_multiple_of(PAGE), wanted.min(self.ram.len()).next_multiple_of(PAGE));
+        if wanted < self.brk_start || wanted > self.map_limit() {
+            return self.brk;
+        }
+        let done = match new.cmp(&old) {
+            std::cmp::Ordering::Greater => {
+                self.space.is_free(old, new)
+                    && self.map(old, new, READ | WRITE).map(|()| self.prepare(old, new, WRITE)).is_ok()
+            }
+            std::cmp::Ordering::Less => self.unmap(new, old).is_ok(),
+            std::cmp::Ordering::Equal => true,
+        };
+        if done {
+            self.brk = wanted;
+        }
+        self.brk
+    }
+
+    /// Checks that the program may access `len` bytes at `address` in this way.
+    ///
+    /// # Errors
+    /// EFAULT if not.
+    pub fn check(&self, address: u64, len: u64, need: u8) -> Result<(), Stop> {
+        let allowed =
+            address.checked_add(len).is_some_and(|end| len == 0 || self.space.allows(address, end, need));
+        if allowed { Ok(()) } else { refuse(libc::EFAULT) }
+    }
+
+    /// Bytes of the program, for reading or writing as `need` says.
+    ///
+    /// # Errors
+    /// EFAULT if it may not access all of them so.
+    pub fn slice(&self, address: u64, len: u64, need: u8) -> Result<vm_memory::VolatileSlice<'_, ()>, Stop> {
+        self.check(address, len, need)?;
+        self.ram.slice(if len == 0 { 0 } else { address }, len).ok_or(Stop::Errno(libc::EFAULT))
+    }
+
+    /// Copies bytes out of the program.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn get(&self, address: u64, bytes: &mut [u8]) -> Result<(), Stop> {
+        self.slice(address, bytes.len() as u64, READ)?.copy_to(bytes);
+        Ok(())
+    }
+
+    /// An array out of the program.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn get_array<const N: usize>(&self, address: u64) -> Result<[u8; N], Stop> {
+        let mut bytes = [0; N];
+        self.get(address, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A word out of the program.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn get_u64(&self, address: u64) -> Result<u64, Stop> {
+        self.get_array(address).map(u64::from_le_bytes)
+    }
+
+    /// Copies bytes into the program.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn put(&self, address: u64, bytes: &[u8]) -> Result<(), Stop> {
+        self.slice(address, bytes.len() as u64, WRITE)?.copy_from(bytes);
+        Ok(())
+    }
+
+    /// Copies bytes into the program unless the pointer is null.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn put_unless_null(&self, address: u64, bytes: &[u8]) -> Result<(), Stop> {
+        if address == 0 { Ok(()) } else { self.put(address, bytes) }
+    }
+
+    /// A NUL-terminated string of the program, without the NUL.
+    ///
+    /// # Errors
+    /// EFAULT; ENAMETOOLONG beyond [`STRING_MAX`].
+    pub fn string(&self, address: u64) -> Result<Vec<u8>, Stop> {
+        let mut text = Vec::with_capacity(64);
+        let mut at = address;
+        let mut chunk = [0u8; 256];
+        while text.len() < STRING_MAX {
+            // Up to the next page's edge: the page behind it may not exist.
+            let len = (PAGE - at % PAGE).min(chunk.len() as u64) as usize;
+            self.get(at, &mut chunk[..len])?;
+            if let Some(nul) = chunk[..len].iter().position(|&b| b == 0) {
+                text.extend_from_slice(&chunk[..nul]);
+                return Ok(text);
+            }
+            text.extend_from_slice(&chunk[..len]);
+            at = at.checked_add(len as u64).ok_or(Stop::Errno(libc::EFAULT))?;
+        }
+        refuse(libc::ENAMETOOLONG)
+    }
+
+    /// The parts of an I/O vector, at most 1024 of them and [`IO_MAX`] bytes.
+    ///
+    /// # Errors
+    /// EINVAL or EFAULT.
+    pub fn vector(&self, address: u64, count: u64) -> Result<Vec<(u64, u64)>, Stop> {
+        if count > 1024 {
+            return refuse(libc::EINVAL);
+        }
+        let mut left = IO_MAX;
+        let mut parts = Vec::with_capacity(count as usize);
+        for i in 0..count {
+            let entry: [u8; 16] = self.get_array(address.wrapping_add(i * 16))?;
+            let (base, len) = (word(&entry, 0), word(&entry, 8));
+            if len > i64::MAX as u64 {
+                return refuse(libc::EINVAL);
+            }
+            parts.push((base, len.min(left)));
+            left -= len.min(left);
+        }
+        Ok(parts)
+    }
+}
+
+/// Where a mapping goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Exactly here, in place of what is there.
+    Fixed(u64),
+    /// Exactly here, and only if nothing is there.
+    Free(u64),
+    /// Here if that is free, anywhere otherwise.
+    Near(u64),
+}
+
+const fn at_of(place: Place) -> u64 {
+    match place {
+        Place::Fixed(at) | Place::Free(at) | Place::Near(at) => at,
+    }
+}
+
+/// The little-endian word at `at` of `bytes`; 0 beyond the end.
+#[must_use]
+pub fn word(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
+}

@@ -1,0 +1,141 @@
+//! From the command line to the end of the process.
+//!
+//! The order is fixed: everything is opened and checked, then the VMM confines itself, then the program's first
+//! instruction runs. The status is written in every case, once.
+
+use std::os::fd::BorrowedFd;
+
+use kvm_ioctls::Kvm;
+
+use crate::args::Args;
+use crate::error::{End, Error};
+use crate::files::Files;
+use crate::guest::Guest;
+use crate::layout::KERNEL;
+use crate::load;
+use crate::machine::{Cpu, Vm};
+use crate::memory::Memory;
+use crate::signals::Signals;
+use crate::status::Status;
+use crate::sys::ram::Ram;
+use crate::sys::{host, kvm};
+use crate::{confine, run};
+
+const STOPPED: i32 = 123;
+const NO_PROGRAM: i32 = 124;
+const FAILED: i32 = 125;
+
+/// The whole life of the process, from the words of its command line.
+pub fn main(words: &[&'static [u8]]) -> ! {
+    let mut status = Status::new();
+    status.step("main");
+    match Args::parse(words.get(1..).unwrap_or_default()) {
+        Ok(args) => {
+            let status_fd = args.status_fd;
+            match set_up(&args, status) {
+                Ok((mut guest, mut vm)) => {
+                    guest.status.step("run");
+                    let end = run::to_end(&mut guest, &mut vm);
+                    finish(&mut guest.status, status_fd, &end)
+                }
+                Err(error) => fail(status_fd, &error),
+            }
+        }
+        Err(error) => fail(None, &error),
+    }
+}
+
+fn set_up(args: &Args<'_>, mut status: Status) -> Result<(Guest, Vm), Error> {
+    host::ignore_sigpipe();
+    let program = descriptor("--program-fd", args.program_fd)?;
+    let kvm = open_kvm(args.kvm_fd)?;
+    status.step("open");
+    let cpu = Cpu::of_host();
+    let ram = Ram::new(args.memory)?;
+    host::name_mapping(ram.host_address(), ram.len());
+    status.ram(ram.host_address(), ram.len());
+    ram.populate(crate::layout::PML4, KERNEL + 3 * crate::layout::PAGE - crate::layout::PML4);
+    let mut memory = Memory::new(ram, args.policy)?;
+    let start = load::load(&mut memory, program, &args.argv, &args.env, &cpu.auxiliary())?;
+    status.step("load");
+    let mut vm = Vm::new(&kvm, &memory.ram, |name| status.step(name))?;
+    vm.prepare(&kvm, &memory.ram, &cpu, start)?;
+    status.step("state");
+    if let Some(millis) = args.deadline {
+        host::arm(millis, vm.immediate_exit())?;
+    }
+    confine::enter(args.status_fd)?;
+    status.step("confine");
+    // Closing /dev/kvm now would cost a system call for nothing.
+    std::mem::forget(kvm);
+    let exe = args.argv.first().copied().unwrap_or_default();
+    let exe = if exe.starts_with(b"/") { exe.to_vec() } else { [b"/", exe].concat() };
+    let guest = Guest {
+        files: Files::new(args.memory / 2, &exe),
+        memory,
+        signals: Signals::default(),
+        status,
+        bases: [0; 2],
+        new_base: None,
+        name: thread_name(&exe),
+        started: host::monotonic_ns(),
+    };
+    Ok((guest, vm))
+}
+
+fn descriptor(flag: &str, fd: i32) -> Result<BorrowedFd<'static>, Error> {
+    host::descriptor(fd).ok_or_else(|| Error::Internal(format!("{flag} {fd} is not open")))
+}
+
+fn open_kvm(fd: Option<i32>) -> Result<Kvm, Error> {
+    match fd {
+        Some(fd) => descriptor("--kvm-fd", fd).map(|_| kvm::adopt(fd)),
+        None => Kvm::new().map_err(Error::kvm("open /dev/kvm")),
+    }
+}
+
+/// The last part of the path, at most fifteen bytes (PR_SET_NAME).
+fn thread_name(exe: &[u8]) -> [u8; 16] {
+    let last = exe.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    let mut name = [0; 16];
+    let len = last.len().min(15);
+    name[..len].copy_from_slice(&last[..len]);
+    name
+}
+
+fn complain(text: &str) {
+    host::tell(2, format!("isomark-vmm: {text}\n").as_bytes());
+}
+
+fn fail(status_fd: Option<i32>, error: &Error) -> ! {
+    let (word, code) = match error {
+        Error::Program(_) => ("program", NO_PROGRAM),
+        Error::Internal(_) => ("internal", FAILED),
+    };
+    if let Some(fd) = status_fd {
+        host::tell(fd, format!("end {word} {error}\n").as_bytes());
+    }
+    complain(&error.to_string());
+    host::exit(code)
+}
+
+fn finish(status: &mut Status, status_fd: Option<i32>, end: &End) -> ! {
+    status.step("end");
+    if let Some(fd) = status_fd {
+        host::tell(fd, status.render(end).as_bytes());
+    }
+    let missing = status.missing();
+    let after =
+        if missing.is_empty() { String::new() } else { format!("; it had asked in vain for: {missing}") };
+    match end {
+        End::Exit(code) => host::exit((*code).into()),
+        End::Signal(signal) => host::die_by(*signal),
+        End::Unserved(text) => complain(&format!("{text}{after}")),
+        End::Fault(text) => complain(&format!("the program was stopped: {text}{after}")),
+        End::Internal(text) => {
+            complain(text);
+            host::exit(FAILED)
+        }
+    }
+    host::exit(STOPPED)
+}

@@ -12,7 +12,7 @@ use crate::wire::WireError;
 /// Depth of a packed panel: the only block size that the bits depend on.
 pub(crate) const KC: usize = 256;
 /// Columns of B packed at a time.
-const NC: usize = 2048;
+const NC: usize = 1920;
 /// Largest tile: rows × columns.
 const TILE: usize = 24 * 8;
 
@@ -41,23 +41,23 @@ pub(crate) enum Onto {
 
 impl Tile for Sse2 {
     const MR: usize = 4;
-    const NR: usize = 4;
+    const NR: usize = 6;
     const MC: usize = 96;
 
     #[inline(always)]
     fn tile(self, a: &[f64], b: &[f64], c: &mut [f64], ldc: usize, onto: Onto) {
-        micro::<Self, 2, 4>(self, a, b, c, ldc, onto);
+        micro::<Self, 2, 6>(self, a, b, c, ldc, onto);
     }
 }
 
 impl Tile for Avx2 {
-    const MR: usize = 12;
-    const NR: usize = 4;
+    const MR: usize = 8;
+    const NR: usize = 6;
     const MC: usize = 96;
 
     #[inline(always)]
     fn tile(self, a: &[f64], b: &[f64], c: &mut [f64], ldc: usize, onto: Onto) {
-        micro::<Self, 3, 4>(self, a, b, c, ldc, onto);
+        micro::<Self, 2, 6>(self, a, b, c, ldc, onto);
     }
 }
 
@@ -88,25 +88,26 @@ fn micro<S: Simd, const MV: usize, const NR: usize>(
         s.prefetch(&c[j * ldc + MV * S::LANES - 1..]);
     }
     let mut sum = [[s.splat(0.0); MV]; NR];
-    for (a, b) in a.chunks_exact(MV * S::LANES).zip(b.as_chunks::<NR>().0) {
+    for (a, b) in a.chunks_exact(MV * S::LANES).zip(b.chunks_exact(NR * S::COPIES)) {
         let mut column = [s.splat(0.0); MV];
         for i in 0..MV {
             column[i] = s.load(&a[i * S::LANES..]);
         }
         for j in 0..NR {
-            let factor = s.splat(b[j]);
+            let factor = s.spread(&b[j * S::COPIES..]);
             for i in 0..MV {
                 sum[j][i] = s.mul_add(column[i], factor, sum[j][i]);
             }
         }
     }
-    for (j, sums) in sum.into_iter().enumerate() {
-        for (i, v) in sums.into_iter().enumerate() {
-            let to = &mut c[j * ldc + i * S::LANES..];
+    for j in 0..NR {
+        let column = &mut c[j * ldc..][..MV * S::LANES];
+        for i in 0..MV {
+            let to = &mut column[i * S::LANES..];
             let v = match onto {
-                Onto::Overwrite => v,
-                Onto::Add => s.add(s.load(to), v),
-                Onto::Subtract => s.sub(s.load(to), v),
+                Onto::Overwrite => sum[j][i],
+                Onto::Add => s.add(s.load(to), sum[j][i]),
+                Onto::Subtract => s.sub(s.load(to), sum[j][i]),
             };
             s.store(to, v);
         }
@@ -130,7 +131,8 @@ pub(crate) struct Packs {
 impl Packs {
     /// Room for products with at most `n` columns.
     pub(crate) fn new(n: usize) -> Result<Self, WireError> {
-        let columns = n.min(NC).next_multiple_of(8);
+        // Two copies, and a last panel of up to 8 columns.
+        let columns = 2 * (n.min(NC) + 8);
         Ok(Self { a: Array::zeroed(KC * 192)?, b: Array::zeroed(KC * columns)? })
     }
 }
@@ -153,7 +155,7 @@ pub(crate) fn multiply<S: Tile>(
         let columns = NC.min(shape.n - j);
         for p in (0..shape.k).step_by(KC) {
             let depth = KC.min(shape.k - p);
-            pack_b::<S>(&mut packs.b, &right[j * ld + p..], ld, depth, columns);
+            pack_b(s, &mut packs.b, &right[j * ld + p..], ld, depth, columns);
             let later = if onto == Onto::Overwrite { Onto::Add } else { onto };
             let onto = if p == 0 { onto } else { later };
             for i in (0..shape.m).step_by(S::MC) {
@@ -170,7 +172,7 @@ pub(crate) fn multiply<S: Tile>(
 #[inline(always)]
 fn sweep<S: Tile>(s: S, packs: &Packs, c: &mut [f64], ld: usize, block: Shape, onto: Onto) {
     let Shape { m, n, k } = block;
-    for (j, b) in (0..n).step_by(S::NR).zip(packs.b.chunks_exact(S::NR * k)) {
+    for (j, b) in (0..n).step_by(S::NR).zip(packs.b.chunks_exact(S::NR * S::COPIES * k)) {
         for (i, a) in (0..m).step_by(S::MR).zip(packs.a.chunks_exact(S::MR * k)) {
             if m - i >= S::MR && n - j >= S::NR {
                 s.tile(a, b, &mut c[j * ld + i..], ld, onto);
@@ -218,19 +220,36 @@ fn pack_a<S: Tile>(s: S, to: &mut [f64], a: &[f64], ld: usize, rows: usize, dept
     }
 }
 
-/// Packs depth × columns of B into panels of NR columns, padded with zeros.
+/// Packs depth × columns of B into panels of NR columns, padded with zeros, each element in the path's copies.
 #[inline(always)]
-fn pack_b<S: Tile>(to: &mut [f64], b: &[f64], ld: usize, depth: usize, columns: usize) {
-    for (j, panel) in (0..columns).step_by(S::NR).zip(to.chunks_exact_mut(S::NR * depth)) {
+fn pack_b<S: Tile>(s: S, to: &mut [f64], b: &[f64], ld: usize, depth: usize, columns: usize) {
+    let width = S::NR * S::COPIES;
+    for (j, panel) in (0..columns).step_by(S::NR).zip(to.chunks_exact_mut(width * depth)) {
         let here = S::NR.min(columns - j);
+        if width == 8 && here == 8 && S::COPIES == 1 && depth.is_multiple_of(S::LANES) {
+            transpose(s, panel, &b[j * ld..], ld, depth);
+            continue;
+        }
         for c in 0..here {
             let from = &b[(j + c) * ld..][..depth];
-            for (row, v) in panel.chunks_exact_mut(S::NR).zip(from) {
-                row[c] = *v;
+            for (row, v) in panel.chunks_exact_mut(width).zip(from) {
+                row[c * S::COPIES..(c + 1) * S::COPIES].fill(*v);
             }
         }
-        for row in panel.chunks_exact_mut(S::NR) {
-            row[here..].fill(0.0);
+        for row in panel.chunks_exact_mut(width) {
+            row[here * S::COPIES..].fill(0.0);
         }
+    }
+}
+
+/// Packs a whole panel of eight columns, a vector of rows at a time.
+#[inline(always)]
+fn transpose<S: Simd>(s: S, panel: &mut [f64], b: &[f64], ld: usize, depth: usize) {
+    for (p, rows) in (0..depth).step_by(S::LANES).zip(panel.chunks_exact_mut(8 * S::LANES)) {
+        let mut columns = [s.splat(0.0); 8];
+        for c in 0..8 {
+            columns[c] = s.load(&b[c * ld + p..]);
+        }
+        s.interleave(columns, rows);
     }
 }

@@ -24,6 +24,14 @@ pub(crate) trait Simd: Copy {
     fn splat(self, x: f64) -> Self::V;
     /// The first `LANES` numbers.
     fn load(self, from: &[f64]) -> Self::V;
+    /// How often a number must stand in memory for [`Simd::spread`]. SSE2 cannot load one number into both lanes in
+    /// a single instruction; where the same numbers are spread often, storing each twice is cheaper.
+    const COPIES: usize = 1;
+    /// The number at the start of the slice, in each lane.
+    #[inline(always)]
+    fn spread(self, from: &[f64]) -> Self::V {
+        self.splat(from[0])
+    }
     /// To the first `LANES` places.
     fn store(self, to: &mut [f64], v: Self::V);
     /// a + b.
@@ -41,18 +49,7 @@ pub(crate) trait Simd: Copy {
     /// c − a · b.
     fn mul_sub_from(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Stores element l of vector k at 8 l + k: eight vectors, transposed.
-    #[inline(always)]
-    fn interleave(self, from: [Self::V; 8], to: &mut [f64]) {
-        let mut rows = [[0.0; 8]; 8];
-        for k in 0..8 {
-            self.store(&mut rows[k], from[k]);
-        }
-        for (l, to) in to.as_chunks_mut::<8>().0[..Self::LANES].iter_mut().enumerate() {
-            for k in 0..8 {
-                to[k] = rows[k][l];
-            }
-        }
-    }
+    fn interleave(self, from: [Self::V; 8], to: &mut [f64]);
     /// Asks for the cache line at the start of the slice.
     fn prefetch(self, at: &[f64]);
 }
@@ -139,6 +136,27 @@ mod tests {
                     [out[0], expected]
                 })
                 .to_vec()
+        }
+    }
+
+    struct Transposed;
+
+    impl Body for Transposed {
+        type Out = bool;
+
+        #[inline(always)]
+        fn run<S: Tile>(self, s: S) -> bool {
+            let given: Vec<f64> = (0..64).map(f64::from).collect();
+            let mut out = vec![0.0; 8 * S::LANES];
+            s.interleave([0, 1, 2, 3, 4, 5, 6, 7].map(|k| s.load(&given[8 * k..])), &mut out);
+            (0..out.len()).all(|i| out[i] == given[i % 8 * 8 + i / 8])
+        }
+    }
+
+    #[test]
+    fn interleaving_transposes_on_every_path() {
+        for isa in cpu::available() {
+            assert!(run(Path::resolve(isa).unwrap(), Transposed), "{isa}");
         }
     }
 

@@ -100,9 +100,44 @@ macro_rules! memory {
     };
 }
 
+/// Shuffles of two vectors, named after the instruction.
+macro_rules! shuffles {
+    ($token:ty, $vector:ty; $($name:ident = $instruction:ident $(::<$imm:literal>)?;)+) => {
+        impl $token {$(
+            #[inline(always)]
+            fn $name(self, a: $vector, b: $vector) -> $vector {
+                // SAFETY: the token proves the features; no memory is touched.
+                unsafe { $instruction$(::<$imm>)?(a, b) }
+            }
+        )+}
+    };
+}
+
+shuffles! { Sse2, __m128d; evens = _mm_unpacklo_pd; odds = _mm_unpackhi_pd; }
+
+shuffles! { Avx2, __m256d;
+    evens = _mm256_unpacklo_pd;
+    odds = _mm256_unpackhi_pd;
+    low_halves = _mm256_permute2f128_pd::<0x20>;
+    high_halves = _mm256_permute2f128_pd::<0x31>;
+}
+
+shuffles! { Avx512, __m512d;
+    evens = _mm512_unpacklo_pd;
+    odds = _mm512_unpackhi_pd;
+    even_pairs = _mm512_shuffle_f64x2::<0x88>;
+    odd_pairs = _mm512_shuffle_f64x2::<0xdd>;
+}
+
 impl Simd for Sse2 {
     type V = __m128d;
     memory!(2, _mm_set1_pd, _mm_loadu_pd, _mm_storeu_pd);
+    const COPIES: usize = 2;
+
+    #[inline(always)]
+    fn spread(self, from: &[f64]) -> __m128d {
+        self.load(from)
+    }
 
     proven! {
         add(a, b) = _mm_add_pd;
@@ -121,6 +156,15 @@ impl Simd for Sse2 {
     fn mul_sub_from(self, a: __m128d, b: __m128d, c: __m128d) -> __m128d {
         self.sub(c, self.mul(a, b))
     }
+
+    #[inline(always)]
+    fn interleave(self, v: [__m128d; 8], to: &mut [f64]) {
+        for k in 0..4 {
+            let (a, b) = (v[2 * k], v[2 * k + 1]);
+            self.store(&mut to[2 * k..], self.evens(a, b));
+            self.store(&mut to[8 + 2 * k..], self.odds(a, b));
+        }
+    }
 }
 
 impl Simd for Avx2 {
@@ -136,6 +180,18 @@ impl Simd for Avx2 {
         mul_add(a, b, c) = _mm256_fmadd_pd;
         mul_sub_from(a, b, c) = _mm256_fnmadd_pd;
     }
+
+    #[inline(always)]
+    fn interleave(self, v: [__m256d; 8], to: &mut [f64]) {
+        for k in 0..2 {
+            let [a, b, c, d] = [v[4 * k], v[4 * k + 1], v[4 * k + 2], v[4 * k + 3]];
+            let (even, odd) = ([self.evens(a, b), self.evens(c, d)], [self.odds(a, b), self.odds(c, d)]);
+            self.store(&mut to[4 * k..], self.low_halves(even[0], even[1]));
+            self.store(&mut to[8 + 4 * k..], self.low_halves(odd[0], odd[1]));
+            self.store(&mut to[16 + 4 * k..], self.high_halves(even[0], even[1]));
+            self.store(&mut to[24 + 4 * k..], self.high_halves(odd[0], odd[1]));
+        }
+    }
 }
 
 impl Simd for Avx512 {
@@ -150,5 +206,21 @@ impl Simd for Avx512 {
         sqrt(a) = _mm512_sqrt_pd;
         mul_add(a, b, c) = _mm512_fmadd_pd;
         mul_sub_from(a, b, c) = _mm512_fnmadd_pd;
+    }
+
+    #[inline(always)]
+    fn interleave(self, v: [__m512d; 8], to: &mut [f64]) {
+        // Pairs first: 2-element pieces of rows 0, 2, 4, 6 (evens) and 1, 3, 5, 7 (odds), four to a vector.
+        for (odd, first) in [(false, 0), (true, 8)] {
+            let pair = |k: usize| if odd { self.odds(v[k], v[k + 1]) } else { self.evens(v[k], v[k + 1]) };
+            let [a, b, c, d] = [pair(0), pair(2), pair(4), pair(6)];
+            // Rows r and r + 4 of columns 0–3 and of columns 4–7.
+            let (low, high) = (self.even_pairs(a, b), self.even_pairs(c, d));
+            self.store(&mut to[first..], self.even_pairs(low, high));
+            self.store(&mut to[first + 32..], self.odd_pairs(low, high));
+            let (low, high) = (self.odd_pairs(a, b), self.odd_pairs(c, d));
+            self.store(&mut to[first + 16..], self.even_pairs(low, high));
+            self.store(&mut to[first + 48..], self.odd_pairs(low, high));
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Which kernels the payload knows, how their work is counted and at which sizes they run.
 //!
 //! Work counts are analytic (operations or bytes per iteration as a function of `n`), never read from a
-//! counter, so that a rate means the same in every runtime and on every host.
+//! counter, so that a rate means the same in every runtime and on every host. The counts are in
+//! [`crate::counts`].
 
 /// What a kernel stresses; decides how a loss is read, not how it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,16 +55,16 @@ pub const KERNELS: &[Kernel] = &[
         size: "matrix order",
         default_n: 256,
         vectorised: true,
-        about: "C += A*B in double precision, 2n^3 flop",
+        about: "C = A*B in double precision, 2n^3 flop",
     },
     Kernel {
         name: "fma-peak",
         kind: Kind::Compute,
         work: "flop",
-        size: "fused multiply-adds per iteration and lane",
+        size: "multiply-adds per iteration and lane, rounded up to a multiple of 48",
         default_n: 100_000,
         vectorised: true,
-        about: "independent fused multiply-adds in registers: the ceiling of dgemm",
+        about: "independent multiply-adds in registers (fused where the path has them): the ceiling of dgemm",
     },
     Kernel {
         name: "lu",
@@ -90,7 +91,7 @@ pub const KERNELS: &[Kernel] = &[
         size: "bodies",
         default_n: 1024,
         vectorised: true,
-        about: "all-pairs gravity, 20 flop per interaction by convention",
+        about: "all-pairs gravity, 20 flop per interaction by convention, n^2 interactions",
     },
     Kernel {
         name: "spmv",
@@ -171,7 +172,7 @@ pub const KERNELS: &[Kernel] = &[
         size: "table entries, a power of two",
         default_n: 1 << 23,
         vectorised: false,
-        about: "random read-modify-write of a table (GUPS)",
+        about: "random read-modify-write of a table (GUPS), at most 65536 updates per iteration",
     },
     Kernel {
         name: "getpid",
@@ -207,7 +208,7 @@ pub const KERNELS: &[Kernel] = &[
         size: "bytes",
         default_n: 4 << 20,
         vectorised: false,
-        about: "first write to each page of a fresh mapping",
+        about: "map, first write to each page, unmap",
     },
     Kernel {
         name: "fork",

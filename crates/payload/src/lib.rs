@@ -29,4 +29,4 @@ mod sys;
 mod windows;
 
 pub use catalog::{KERNELS, Kernel, Kind, kernel};
-pub use wire::{Isa, Job, Reply, WireError};
+pub use wire::{Isa, Job, READY, Reply, WireError};

@@ -1,6 +1,6 @@
 //! Lines in and lines out, without threads and without surprises.
 //!
-//! A line longer than [`MAX_LINE`] is dropped up to its newline and reported once: a flood costs no memory.
+//! A line of more than [`MAX_LINE`] bytes before its newline is dropped up to its newline and reported once: a flood costs no memory.
 
 use crate::sys::Fd;
 use crate::wire::{MAX_LINE, WireError};
@@ -36,7 +36,7 @@ impl<'a> Lines<'a> {
                 let line: Vec<u8> = self.held.drain(..=end).collect();
                 return Ok(Some(self.take(&line[..end])));
             }
-            if self.held.len() >= MAX_LINE {
+            if self.held.len() > MAX_LINE {
                 self.held.clear();
                 self.flooded = true;
             }

@@ -41,12 +41,12 @@ pub(crate) enum Onto {
 
 impl Tile for Sse2 {
     const MR: usize = 4;
-    const NR: usize = 6;
+    const NR: usize = 4;
     const MC: usize = 96;
 
     #[inline(always)]
     fn tile(self, a: &[f64], b: &[f64], c: &mut [f64], ldc: usize, onto: Onto) {
-        micro::<Self, 2, 6>(self, a, b, c, ldc, onto);
+        micro::<Self, 2, 4>(self, a, b, c, ldc, onto);
     }
 }
 

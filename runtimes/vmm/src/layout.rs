@@ -59,7 +59,7 @@ const _: () =
 const _: () = assert!(GDT + GDT_LEN <= TSS && TSS + TSS_LEN <= IDT && IDT + IDT_LEN <= LSTAR);
 const _: () =
     assert!(SYSRET + 3 <= IRETQ && IRETQ + 2 <= STUBS && STUBS + VECTORS * STUB_LEN <= ERROR_CODE - 256);
-const _: () = assert!(STACK_TOP % 16 == 0 && TABLES < TABLES_END);
+const _: () = assert!(STACK_TOP.is_multiple_of(16) && TABLES < TABLES_END);
 
 /// Kernel code selector; SYSCALL loads it and takes the next descriptor as stack segment.
 pub const KERNEL_CS: u16 = 0x08;

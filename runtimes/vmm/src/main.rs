@@ -11,7 +11,11 @@ mod sys {
 
     use std::ffi::{c_char, c_int};
 
-    use isomark_vmm::{start, sys::host};
+    use isomark_vmm::start;
+    use isomark_vmm::sys::{arena::Arena, host};
+
+    #[global_allocator]
+    static ARENA: Arena = Arena::new();
 
     /// Called once by the C library.
     // SAFETY: `main` is the one symbol that the C library calls by this name and with these types.

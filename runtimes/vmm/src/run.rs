@@ -54,7 +54,7 @@ pub fn to_end(guest: &mut Guest, vm: &mut Vm) -> End {
     }
 }
 
-fn internal(error: Error) -> End {
+fn internal(error: &Error) -> End {
     End::Internal(error.to_string())
 }
 
@@ -73,7 +73,7 @@ fn syscall(guest: &mut Guest, vm: &mut Vm, mut regs: kvm_regs, back: Back) -> Re
         }
     }
     if let Some((base, address)) = guest.new_base.take() {
-        vm.set_base(base, address).map_err(internal)?;
+        vm.set_base(base, address).map_err(|e| internal(&e))?;
     }
     go_on(guest, vm, regs, back)
 }
@@ -81,7 +81,7 @@ fn syscall(guest: &mut Guest, vm: &mut Vm, mut regs: kvm_regs, back: Back) -> Re
 /// Delivers what is pending and sets the registers for the way back.
 fn go_on(guest: &mut Guest, vm: &mut Vm, mut regs: kvm_regs, mut back: Back) -> Result<(), End> {
     loop {
-        match guest.signals.next() {
+        match guest.signals.take() {
             Next::Resume => break,
             Next::End(end) => return Err(end),
             Next::Handle(signal) => {
@@ -127,7 +127,7 @@ fn exception(guest: &mut Guest, vm: &mut Vm, vector: u8, faults: &mut Spurious) 
     if vector == PAGE_FAULT && error == PF_SYSCALL && regs.rip == LSTAR {
         return syscall(guest, vm, regs, Back::Iretq);
     }
-    let address = if vector == PAGE_FAULT { vm.cr2().map_err(internal)? } else { 0 };
+    let address = if vector == PAGE_FAULT { vm.cr2().map_err(|e| internal(&e))? } else { 0 };
     if vector == PAGE_FAULT && allowed(guest, address, error) {
         faults.count(address, regs.rip)?;
         return go_on(guest, vm, regs, Back::Iretq);

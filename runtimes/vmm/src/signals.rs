@@ -126,7 +126,7 @@ impl Signals {
     }
 
     /// What to do next; takes the signal from the pending ones.
-    pub fn next(&mut self) -> Next {
+    pub fn take(&mut self) -> Next {
         loop {
             let ready = self.pending & (!self.mask | UNBLOCKABLE);
             if ready == 0 {
@@ -155,10 +155,9 @@ impl Signals {
             self.mask |= bit(signal);
         }
         self.mask &= !UNBLOCKABLE;
-        if action.flags & libc::SA_RESETHAND as u32 as u64 != 0 {
-            if let Some(action) = usize::try_from(signal).ok().and_then(|i| self.actions.get_mut(i)) {
-                action.handler = 0;
-            }
+        let once = action.flags & libc::SA_RESETHAND as u32 as u64 != 0;
+        if let (true, Some(action)) = (once, self.actions.get_mut(signal as u32 as usize)) {
+            action.handler = 0;
         }
     }
 

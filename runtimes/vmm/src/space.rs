@@ -95,17 +95,14 @@ impl Space {
         self.remove(start, end);
         let at = self.areas.partition_point(|a| a.end <= start);
         let (mut start, mut end, mut first, mut last) = (start, end, at, at);
-        if let Some(left) = at.checked_sub(1).and_then(|i| self.areas.get(i)) {
-            if left.end == start && left.prot == prot {
-                start = left.start;
-                first = at - 1;
-            }
+        let left = at.checked_sub(1).and_then(|i| self.areas.get(i));
+        if let Some(left) = left.filter(|a| a.end == start && a.prot == prot) {
+            start = left.start;
+            first = at - 1;
         }
-        if let Some(right) = self.areas.get(at) {
-            if right.start == end && right.prot == prot {
-                end = right.end;
-                last = at + 1;
-            }
+        if let Some(right) = self.areas.get(at).filter(|a| a.start == end && a.prot == prot) {
+            end = right.end;
+            last = at + 1;
         }
         self.areas.splice(first..last, [Area { start, end, prot }]);
     }

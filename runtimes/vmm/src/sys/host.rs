@@ -236,8 +236,9 @@ pub fn die_by(signal: c_int) -> ! {
     // SAFETY: `none` is a valid rlimit; lowering a limit of this process harms nobody.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
     handle(signal, libc::SIG_DFL);
+    let own = std::process::id() as c_int;
     // SAFETY: sends this process a signal.
-    unsafe { libc::kill(libc::getpid(), signal) };
+    unsafe { libc::kill(own, signal) };
     exit(128 + signal)
 }
 

@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod arena;
 pub mod host;
 pub mod kvm;
 pub mod ram;

@@ -95,7 +95,7 @@ fn open(guest: &mut Guest, path: (u64, u64), flags: i32, mode: u64) -> Served {
         Kind::Dir { .. } => {}
         _ if flags & libc::O_DIRECTORY != 0 => return refuse(libc::ENOTDIR),
         Kind::File(data) if flags & libc::O_TRUNC != 0 && !data.is_empty() => {
-            guest.files.fs().resize(id, 0)?
+            guest.files.fs().resize(id, 0)?;
         }
         _ => {}
     }

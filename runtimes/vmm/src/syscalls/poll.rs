@@ -74,7 +74,7 @@ fn wait(guest: &Guest, fds: &mut [libc::pollfd], millis: i64) -> Served {
                 Err(End::Unserved("deadlock: the program polls descriptors that only it can change".into())
                     .into())
             }
-            ms => super::time::pause(ms as u64 * 1_000_000).map(|()| 0),
+            ms => super::time::pause((ms as u64).saturating_mul(1_000_000)).map(|()| 0),
         };
     }
     let mut asked: Vec<_> = theirs.iter().map(|(_, fd)| *fd).collect();

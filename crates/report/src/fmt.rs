@@ -90,14 +90,20 @@ fn digits(scale: &Scale, value: f64, ci95: Option<[f64; 2]>) -> usize {
 /// A ratio: `1.23×`.
 #[must_use]
 pub fn ratio(value: f64, ci95: Option<[f64; 2]>) -> String {
-    format!("{}×", plain(value, decimals(value, ci95)))
+    format!("{}×", plain(value, ratio_decimals(value, ci95)))
 }
 
 /// The interval of a ratio with the digits of its value: `1.18–1.27`.
 #[must_use]
 pub fn ratio_interval(value: f64, ci95: [f64; 2]) -> String {
-    let decimals = decimals(value, Some(ci95));
+    let decimals = ratio_decimals(value, Some(ci95));
     format!("{}–{}", plain(ci95[0], decimals), plain(ci95[1], decimals))
+}
+
+/// Four digits matter close to 1 only: nobody decides by the difference of 0.610 and 0.6097.
+fn ratio_decimals(value: f64, ci95: Option<[f64; 2]>) -> usize {
+    let wanted = decimals(value, ci95);
+    if (0.9..1.1).contains(&value) { wanted } else { wanted.min(decimals(value, None)) }
 }
 
 /// A number without exponent and without a negative zero.

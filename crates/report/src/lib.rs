@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answers;
+pub mod charts;
 pub mod dataset;
 pub mod fmt;
 pub mod headline;
@@ -59,6 +60,9 @@ pub fn render(folder: &Folder, run: &Run, options: &Options) -> Result<Summary, 
     let samples = folder.samples()?;
     let data = Dataset::new(run, &samples, folder.blocks()?)?;
     let summary = summarise::summarise(&data);
+    for chart in charts::charts(&data, &summary) {
+        folder.replace(&format!("charts/{}.png", chart.name), &chart.png(&summary)?)?;
+    }
     folder.replace("samples.csv", &samples_csv::samples_csv(run, &samples)?)?;
     folder.replace("summary.md", markdown::markdown(&summary).as_bytes())?;
     folder.replace("summary.json", &pretty(&summary)?)?;

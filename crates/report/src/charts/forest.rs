@@ -1,0 +1,112 @@
+//! How does each one compare with the plain process, and does the difference matter?
+//!
+//! A point per ratio with its exact interval, against the region of equivalence as a band. Panels have axes of
+//! their own: a loss of 2 % and a loss of 99 % cannot share one and both be seen.
+
+use super::axis::{Axis, FOOT, RATIO};
+use super::lanes::Lanes;
+use super::scene::{Anchor, Ink, Scene, Style};
+
+/// Height that one runtime's point takes within a row.
+const LANE: f64 = 15.0;
+
+/// One runtime's ratio.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Its ink.
+    pub ink: Ink,
+    /// The ratio.
+    pub ratio: f64,
+    /// Its interval.
+    pub ci95: Option<[f64; 2]>,
+    /// The ratio in words.
+    pub words: String,
+    /// Whether the verdict is that it differs: drawn full, otherwise hollow.
+    pub differs: bool,
+    /// What a pointer over it is told.
+    pub tip: String,
+}
+
+/// One quantity.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its name.
+    pub label: String,
+    /// One point per runtime.
+    pub points: Vec<Point>,
+}
+
+/// Rows with a common region of equivalence.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// The heading.
+    pub title: String,
+    /// The region of equivalence as bounds of the ratio.
+    pub band: [f64; 2],
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+/// Draws a legend and the panels one below the other.
+#[must_use]
+pub fn draw(panels: &[Panel], legend: &[(Ink, String)], title: &str, width: f64) -> Scene {
+    let mut scene = Scene::new(width);
+    let mut top = super::legend::draw(&mut scene, legend, 2.0) + 6.0;
+    let rows = || panels.iter().flat_map(|panel| &panel.rows);
+    let values = rows().flat_map(|row| &row.points).map(|point| &*point.words);
+    let lanes = Lanes::beside(width, rows().map(|row| &*row.label), values);
+    for panel in panels {
+        scene.place(one(panel, &lanes, title, width), 0.0, top);
+        top = scene.height + 12.0;
+    }
+    scene
+}
+
+fn one(panel: &Panel, lanes: &Lanes, title: &str, width: f64) -> Scene {
+    let points = || panel.rows.iter().flat_map(|row| &row.points);
+    let ends = || points().flat_map(|p| [p.ratio].into_iter().chain(p.ci95.into_iter().flatten()));
+    let ends = || ends().filter(|v| *v > 0.0).chain(panel.band);
+    let (low, high) = (ends().fold(f64::INFINITY, f64::min), ends().fold(0.0, f64::max));
+    let axis = Axis::log(low, high, RATIO, lanes.left, lanes.right);
+    let mut plot = Scene::new(width);
+    plot.text((0.0, 14.0), &panel.title, Style::new(Ink::Text).size(13.5).medium());
+    let top = 24.0;
+    let mut y = top + 4.0;
+    for row in &panel.rows {
+        let height = LANE * row.points.len().max(1) as f64;
+        lanes.label(&mut plot, y, height, &row.label, "");
+        y += lanes.head();
+        for (at, point) in row.points.iter().enumerate() {
+            let middle = y + LANE * (at as f64 + 0.5);
+            draw_point(&mut plot, &axis, point, middle);
+            let style = Style::new(Ink::Text).size(12.0).medium().anchor(Anchor::End);
+            plot.text((width, middle + 4.2), &point.words, style);
+        }
+        y += height + 7.0;
+    }
+    let mut scene = Scene::new(width);
+    let [from, to] = panel.band.map(|v| axis.at(v));
+    scene
+        .rect([from, top, to - from, y - top], 0.0, Ink::Band)
+        .tip(format!("region of equivalence {:.3}× to {:.3}×", panel.band[0], panel.band[1]));
+    axis.draw(&mut scene, top, y, title);
+    scene.line([axis.at(1.0), top, axis.at(1.0), y], 1.2, Ink::Axis);
+    scene.place(plot, 0.0, 0.0);
+    scene.height = scene.height.max(y + FOOT);
+    scene
+}
+
+fn draw_point(scene: &mut Scene, axis: &Axis, point: &Point, y: f64) {
+    if let Some([low, high]) = point.ci95 {
+        let (from, to) = (axis.at(low), axis.at(high));
+        scene.line([from, y, to.max(from + 1.0), y], 2.2, point.ink);
+        for end in [from, to] {
+            scene.line([end, y - 3.5, end, y + 3.5], 1.4, point.ink);
+        }
+    }
+    let x = axis.at(point.ratio);
+    scene.dots(vec![(x, y)], 4.6, point.ink).tip(&*point.tip);
+    if !point.differs {
+        scene.dots(vec![(x, y)], 2.4, Ink::Paper).tip(&*point.tip);
+    }
+}

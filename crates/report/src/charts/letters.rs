@@ -1,0 +1,127 @@
+//! How wide are these words, and what do they look like?
+//!
+//! Two embedded fonts and nothing of the host: a chart has the same bytes where no font is installed. Advance
+//! widths only; the fonts have been cut down to what charts need and carry no kerning.
+
+use std::sync::LazyLock;
+
+use tiny_skia::{Path, PathBuilder};
+use ttf_parser::{Face, GlyphId, OutlineBuilder};
+
+use super::scene::Weight;
+
+static REGULAR: &[u8] = include_bytes!("../../../../report-templates/fonts/Roboto-Regular.ttf");
+static MEDIUM: &[u8] = include_bytes!("../../../../report-templates/fonts/Roboto-Medium.ttf");
+
+static FACES: LazyLock<[Option<Face<'static>>; 2]> =
+    LazyLock::new(|| [REGULAR, MEDIUM].map(|bytes| Face::parse(bytes, 0).ok()));
+
+fn face(weight: Weight) -> Option<&'static Face<'static>> {
+    FACES[usize::from(weight == Weight::Medium)].as_ref()
+}
+
+/// The glyph of a letter; a box for what the font does not have.
+fn glyph(face: &Face<'_>, letter: char) -> GlyphId {
+    face.glyph_index(letter).or_else(|| face.glyph_index('\u{fffd}')).unwrap_or(GlyphId(0))
+}
+
+/// Width of words in pixels at an em of `size` pixels.
+#[must_use]
+pub fn width(words: &str, size: f64, weight: Weight) -> f64 {
+    let Some(face) = face(weight) else { return 0.0 };
+    let units: u32 =
+        words.chars().map(|c| u32::from(face.glyph_hor_advance(glyph(face, c)).unwrap_or(0))).sum();
+    f64::from(units) * size / f64::from(face.units_per_em())
+}
+
+/// The beginning of a text that fits into `room` pixels, with an ellipsis if it was longer.
+#[must_use]
+pub fn fitted(words: &str, room: f64, size: f64, weight: Weight) -> String {
+    let mut text = words.to_owned();
+    let mut letters = text.chars().count();
+    while letters > 1 && width(&text, size, weight) > room {
+        letters -= 1;
+        text = crate::fmt::shortened(words, letters);
+    }
+    text
+}
+
+/// The outline of words whose baseline begins at (x, y); `None` if there is nothing to see.
+#[must_use]
+pub fn outline(words: &str, at: (f64, f64), size: f64, weight: Weight) -> Option<Path> {
+    let face = face(weight)?;
+    let scale = size / f64::from(face.units_per_em());
+    let mut pen = Pen { path: PathBuilder::new(), x: at.0, y: at.1, scale };
+    for letter in words.chars() {
+        let id = glyph(face, letter);
+        // A blank has no outline; that is no failure.
+        let _ = face.outline_glyph(id, &mut pen);
+        pen.x += f64::from(face.glyph_hor_advance(id).unwrap_or(0)) * scale;
+    }
+    pen.path.finish()
+}
+
+/// Writes outlines in font units, y upwards, as a path in pixels, y downwards.
+struct Pen {
+    path: PathBuilder,
+    x: f64,
+    y: f64,
+    scale: f64,
+}
+
+impl Pen {
+    fn map(&self, x: f32, y: f32) -> (f32, f32) {
+        ((self.x + f64::from(x) * self.scale) as f32, (self.y - f64::from(y) * self.scale) as f32)
+    }
+}
+
+impl OutlineBuilder for Pen {
+    fn move_to(&mut self, x: f32, y: f32) {
+        let (x, y) = self.map(x, y);
+        self.path.move_to(x, y);
+    }
+
+    fn line_to(&mut self, x: f32, y: f32) {
+        let (x, y) = self.map(x, y);
+        self.path.line_to(x, y);
+    }
+
+    fn quad_to(&mut self, x1: f32, y1: f32, x: f32, y: f32) {
+        let ((x1, y1), (x, y)) = (self.map(x1, y1), self.map(x, y));
+        self.path.quad_to(x1, y1, x, y);
+    }
+
+    fn curve_to(&mut self, x1: f32, y1: f32, x2: f32, y2: f32, x: f32, y: f32) {
+        let ((x1, y1), (x2, y2), (x, y)) = (self.map(x1, y1), self.map(x2, y2), self.map(x, y));
+        self.path.cubic_to(x1, y1, x2, y2, x, y);
+    }
+
+    fn close(&mut self) {
+        self.path.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_fonts_have_the_letters_that_charts_need() {
+        for weight in [Weight::Regular, Weight::Medium] {
+            let face = face(weight).expect("an embedded font");
+            for letter in "AZaz09µ×±–—…≤≥−·²'\"()[]/%~äßé".chars() {
+                assert!(face.glyph_index(letter).is_some(), "{letter:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_measured_and_cut() {
+        assert!(width("WWW", 12.0, Weight::Regular) > width("iii", 12.0, Weight::Regular));
+        assert_eq!(width("", 12.0, Weight::Medium), 0.0);
+        let cut = fitted("a rather long label", 40.0, 12.0, Weight::Regular);
+        assert!(cut.ends_with('…') && width(&cut, 12.0, Weight::Regular) <= 40.0, "{cut}");
+        assert!(outline("x", (0.0, 0.0), 12.0, Weight::Regular).is_some());
+        assert!(outline(" ", (0.0, 0.0), 12.0, Weight::Regular).is_none());
+    }
+}

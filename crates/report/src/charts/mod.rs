@@ -1,0 +1,149 @@
+//! The pictures of a report: drawn once, shown as SVG in the page and as PNG in `charts/`.
+//!
+//! Every chart is a function from the answers and a width to a [`scene::Scene`]; [`svg`] and [`raster`] only
+//! translate scenes. A chart that has nothing to show is left out.
+
+pub mod axis;
+pub mod bars;
+pub mod forest;
+pub mod lanes;
+pub mod legend;
+pub mod letters;
+pub mod raster;
+pub mod ratios;
+pub mod scene;
+pub mod sizes;
+pub mod slide;
+pub mod stack;
+pub mod strip;
+pub mod svg;
+pub mod times;
+
+use isomark_core::{Error, Params};
+
+use crate::dataset::Dataset;
+use crate::fmt;
+use crate::reference::is_floor;
+use crate::summary::{CellSummary, Summary};
+use scene::{Ink, Scene};
+
+/// Width of a chart on a page with room, in pixels.
+pub const WIDE: f64 = 880.0;
+/// Width of a chart on a telephone, in pixels.
+pub const NARROW: f64 = 340.0;
+
+/// A chart at both widths.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chart {
+    /// Name of its file, without folder and ending.
+    pub name: String,
+    /// Scenario that it belongs to.
+    pub scenario: String,
+    /// What it shows, as a heading.
+    pub title: String,
+    /// What a reader must know to read it: quantity, n, meaning of marks and intervals.
+    pub caption: String,
+    /// For a page with room.
+    pub wide: Scene,
+    /// For a telephone.
+    pub narrow: Scene,
+}
+
+impl Chart {
+    fn new(
+        (name, scenario): (&str, &str),
+        title: impl Into<String>,
+        caption: impl Into<String>,
+        draw: impl Fn(f64) -> Scene,
+    ) -> Self {
+        let (title, caption) = (title.into(), caption.into());
+        let (wide, narrow) = (draw(WIDE), draw(NARROW));
+        Self { name: name.to_owned(), scenario: scenario.to_owned(), title, caption, wide, narrow }
+    }
+
+    /// The chart as a PNG file that stands alone.
+    ///
+    /// # Errors
+    /// As [`raster::png`].
+    pub fn png(&self, summary: &Summary) -> Result<Vec<u8>, Error> {
+        let slide = slide::framed(self.wide.clone(), &self.title, &self.caption, &origin(summary));
+        raster::png(&slide)
+    }
+}
+
+/// All charts of a run, in the order of its scenarios.
+#[must_use]
+pub fn charts(data: &Dataset<'_>, summary: &Summary) -> Vec<Chart> {
+    let mut all = Vec::new();
+    for scenario in summary.scenarios() {
+        match scenario {
+            "throughput" => all.extend(ratios::charts(summary, scenario)),
+            "memory" => all.extend(sizes::memory(summary)),
+            "disk" => all.extend(sizes::disk(summary)),
+            _ => all.extend(times::charts(data, summary, scenario)),
+        }
+        if !all.iter().any(|chart| chart.scenario == scenario) {
+            all.extend(sizes::any(summary, scenario));
+        }
+    }
+    all
+}
+
+/// Where the numbers come from, for the foot of a picture.
+fn origin(summary: &Summary) -> Vec<String> {
+    let (run, host) = (&summary.run, &summary.run.host);
+    vec![
+        format!(
+            "{} · {} · {} CPUs · kernel {} · KVM class {} · cgroup {} · on {}",
+            host.name, host.cpu, host.cpus, host.kernel, host.kvm_class, host.cgroup, host.hypervisor
+        ),
+        format!("isomark {} · run {} · plan {} · seed {}", run.isomark, run.id, run.plan, run.seed),
+    ]
+}
+
+/// Ink of a runtime: its place among the runtimes that are no floors.
+fn ink(summary: &Summary, runtime: &str) -> Ink {
+    Ink::Runtime(summary.headline.rows.iter().position(|row| row.runtime == runtime).unwrap_or(0))
+}
+
+/// Cells of a scenario that have values and are no floors.
+fn shown<'s>(data: &Dataset<'_>, summary: &'s Summary, scenario: &'s str) -> Vec<&'s CellSummary> {
+    let cells = summary.scenario(scenario).filter(|cell| cell.headline().is_some());
+    cells.filter(|cell| !is_floor(data.run, &cell.runtime)).collect()
+}
+
+/// Groups cells by their parameters, in the order of their first appearance.
+fn by_params<'s>(cells: &[&'s CellSummary]) -> Vec<(&'s Params, Vec<&'s CellSummary>)> {
+    let mut all: Vec<(&Params, Vec<&CellSummary>)> = Vec::new();
+    for cell in cells {
+        match all.iter_mut().find(|(params, _)| **params == cell.params) {
+            Some((_, group)) => group.push(cell),
+            None => all.push((&cell.params, vec![cell])),
+        }
+    }
+    all
+}
+
+/// Parameters as a heading: those that differ between the groups, in words.
+fn heading(params: &Params, groups: usize) -> String {
+    if groups < 2 { String::new() } else { words(params) }
+}
+
+/// Parameters in words: `cache warm, load idle`.
+#[must_use]
+pub fn words(params: &Params) -> String {
+    let one = |(key, value): (&str, &isomark_core::Value)| match (key, value.to_string().as_str()) {
+        ("cache", "warm") => "warm page cache".to_owned(),
+        ("cache", "cold") => "cold page cache".to_owned(),
+        ("load", "idle") => "idle".to_owned(),
+        ("load", "touched") => "after touching 64 MiB".to_owned(),
+        (key, value) => format!("{key} {value}"),
+    };
+    fmt::clean(&params.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+/// Smallest and largest n of some metrics in words: `n = 24`, `n = 20–24`.
+fn counts(all: impl Iterator<Item = usize>) -> String {
+    let (low, high) = all.fold((usize::MAX, 0), |(low, high), n| (low.min(n), high.max(n)));
+    if low >= high { format!("n = {high}") } else { format!("n = {low}–{high}") }
+}

@@ -1,0 +1,119 @@
+//! Charts of throughput: each kernel's rate as a ratio to the plain process.
+
+use isomark_core::payload::catalog;
+
+use super::{Chart, counts, forest, ink};
+use crate::charts::scene::Ink;
+use crate::fmt;
+use crate::stats::verdict::Verdict;
+use crate::summary::{CellSummary, MetricSummary, Summary, Versus};
+
+/// Panels in the order of the page.
+const KINDS: [(Option<catalog::Kind>, &str); 4] = [
+    (Some(catalog::Kind::Compute), "Compute kernels"),
+    (Some(catalog::Kind::Memory), "Memory kernels"),
+    (Some(catalog::Kind::Os), "Operating-system calls"),
+    (None, "Other kernels"),
+];
+
+/// One chart per metric of the scenario: best window, sustained.
+#[must_use]
+pub fn charts(summary: &Summary, scenario: &str) -> Vec<Chart> {
+    let mut metrics: Vec<&str> = Vec::new();
+    for metric in summary.scenario(scenario).flat_map(|cell| &cell.metrics) {
+        if !metrics.contains(&&*metric.name) {
+            metrics.push(&metric.name);
+        }
+    }
+    metrics.into_iter().filter_map(|metric| chart(summary, scenario, metric)).collect()
+}
+
+fn compared<'s>(cell: &'s CellSummary, metric: &str) -> Option<(&'s MetricSummary, &'s Versus, f64)> {
+    let metric = cell.metric(metric)?;
+    let versus = metric.versus.as_ref()?;
+    Some((metric, versus, versus.ratio?))
+}
+
+fn chart(summary: &Summary, scenario: &str, metric: &str) -> Option<Chart> {
+    let cells: Vec<&CellSummary> =
+        summary.scenario(scenario).filter(|cell| compared(cell, metric).is_some()).collect();
+    let panels: Vec<forest::Panel> =
+        KINDS.iter().filter_map(|(kind, title)| panel(summary, &cells, metric, *kind, title)).collect();
+    if panels.is_empty() {
+        return None;
+    }
+    let mut runtimes: Vec<&str> = Vec::new();
+    for cell in &cells {
+        if !runtimes.contains(&&*cell.runtime) {
+            runtimes.push(&cell.runtime);
+        }
+    }
+    let legend: Vec<(Ink, String)> =
+        runtimes.iter().map(|name| (ink(summary, name), fmt::clean(name))).collect();
+    let n = counts(cells.iter().filter_map(|cell| compared(cell, metric)).map(|(_, versus, _)| versus.n));
+    let title = match metric {
+        "best" => "Throughput relative to the plain process, best window".to_owned(),
+        "sustained" => "Throughput relative to the plain process, sustained".to_owned(),
+        other => format!("Throughput relative to the plain process: {}", fmt::clean(other)),
+    };
+    let caption = format!(
+        "Ratio of rates, paired within blocks ({n}), with its exact 95 % interval; right of 1 is faster. Green band: \
+         region of equivalence. Hollow points do not differ, or nothing can be said."
+    );
+    let name = format!("throughput-{}", super::times::file_name(metric));
+    let draw = |width| forest::draw(&panels, &legend, "rate relative to process (log scale)", width);
+    Some(Chart::new((&name, scenario), title, caption, draw))
+}
+
+fn panel(
+    summary: &Summary,
+    cells: &[&CellSummary],
+    metric: &str,
+    kind: Option<catalog::Kind>,
+    title: &str,
+) -> Option<forest::Panel> {
+    let of_kind = |cell: &&CellSummary| {
+        cell.params.text("kernel").and_then(catalog::kernel).map(|kernel| kernel.kind) == kind
+    };
+    let cells: Vec<&CellSummary> = cells.iter().copied().filter(of_kind).collect();
+    let (_, versus, _) = compared(cells.first()?, metric)?;
+    let band = versus.region.ratio();
+    let title = format!("{title} (equivalent within ±{:.0} %)", versus.region.relative * 100.0);
+    let labels = labels(&cells);
+    let mut rows: Vec<forest::Row> = Vec::new();
+    for (cell, label) in cells.iter().zip(labels) {
+        let Some((_, versus, ratio)) = compared(cell, metric) else { continue };
+        let words = fmt::ratio(ratio, versus.ci95);
+        let point = forest::Point {
+            ink: ink(summary, &cell.runtime),
+            ratio,
+            ci95: versus.ci95,
+            differs: !matches!(versus.verdict, Verdict::Equivalent | Verdict::Inconclusive),
+            tip: format!("{} {label}: {words}, {}", cell.runtime, versus.verdict.word()),
+            words,
+        };
+        match rows.iter_mut().find(|row| row.label == label) {
+            Some(row) => row.points.push(point),
+            None => rows.push(forest::Row { label, points: vec![point] }),
+        }
+    }
+    Some(forest::Panel { title, band, rows })
+}
+
+/// The kernel's name, with those parameters that tell it from another row of the same kernel.
+fn labels(cells: &[&CellSummary]) -> Vec<String> {
+    let kernel = |cell: &CellSummary| {
+        cell.params.text("kernel").map_or_else(|| cell.params.to_string(), str::to_owned)
+    };
+    let label = |cell: &&CellSummary| {
+        let mut text = kernel(cell);
+        for (key, value) in cell.params.iter().filter(|(key, _)| *key != "kernel") {
+            let same = cells.iter().filter(|other| kernel(other) == kernel(cell));
+            if same.into_iter().any(|other| other.params.get(key) != Some(value)) {
+                text.push_str(&format!(" {key} {value}"));
+            }
+        }
+        fmt::clean(&text)
+    };
+    cells.iter().map(label).collect()
+}

@@ -1,0 +1,154 @@
+//! Charts of sizes, and of anything else that has a length: memory, disk, and scenarios nobody has drawn yet.
+
+use super::times::{file_name, tip};
+use super::{Chart, bars, by_params, counts, heading, ink, words};
+use crate::answers::bounds;
+use crate::fmt;
+use crate::summary::{CellSummary, MetricSummary, Summary};
+
+/// What each accounting mode of memory means, for headings.
+const MODES: [(&str, &str); 9] = [
+    ("pss", "PSS: shared pages in equal parts"),
+    ("uss", "USS: private pages only"),
+    ("rss", "RSS: shared pages in full"),
+    ("cgroup", "cgroup charge, with page cache"),
+    ("guest-ram", "guest RAM resident on the host"),
+    ("vmm", "the monitor’s own memory"),
+    ("marginal-pss", "by PSS"),
+    ("marginal-available", "by MemAvailable"),
+    ("marginal-cgroup", "by cgroup charge"),
+];
+
+/// What each quantity of disk means, for headings.
+const DISK: [(&str, &str); 5] = [
+    ("base", "base: shared by all instances"),
+    ("private", "private: of one instance"),
+    ("after-write", "private after a write of 16 MiB"),
+    ("in-memory", "thereof in memory (tmpfs)"),
+    ("marginal", "marginal: each further instance"),
+];
+
+/// Memory of one instance in all accounting modes, and what a further instance costs.
+#[must_use]
+pub fn memory(summary: &Summary) -> Vec<Chart> {
+    let many = |cell: &&CellSummary| cell.params.number("instances").is_some_and(|n| n > 1);
+    let all = || summary.scenario("memory").filter(|cell| cell.headline().is_some());
+    let one: Vec<&CellSummary> = all().filter(|cell| !many(cell)).collect();
+    let more: Vec<&CellSummary> = all().filter(many).collect();
+    let modes = panels(summary, &one, &MODES, false);
+    let slopes = panels(summary, &more, &MODES, false);
+    let caption = |cells: &[&CellSummary]| {
+        let n = counts(cells.iter().flat_map(|cell| &cell.metrics).filter(|m| m.n > 0).map(|m| m.n));
+        format!("Medians, {n}; whiskers: exact 95 % intervals where they are wide enough to be seen.")
+    };
+    let first = (!one.is_empty()).then(|| {
+        let title = "Memory of one instance, by accounting mode";
+        let draw = |width| bars::draw(&modes, "byte", "memory", width);
+        Chart::new(("memory-modes", "memory"), title, caption(&one), draw)
+    });
+    let second = (!more.is_empty()).then(|| {
+        let title = "Memory of each further instance";
+        let text = format!("Slope over the number of instances alive at the same time. {}", caption(&more));
+        Chart::new(("memory-marginal", "memory"), title, text, |width| {
+            bars::draw(&slopes, "byte", "memory per instance", width)
+        })
+    });
+    first.into_iter().chain(second).collect()
+}
+
+/// Disk of one instance for each way of provisioning its root.
+#[must_use]
+pub fn disk(summary: &Summary) -> Vec<Chart> {
+    let cells: Vec<&CellSummary> =
+        summary.scenario("disk").filter(|cell| cell.headline().is_some()).collect();
+    if cells.is_empty() {
+        return Vec::new();
+    }
+    // The parameter is the runtime's own word and belongs to the bar's label.
+    let panels = split(groups(summary, &cells, &DISK, true));
+    let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
+    let caption =
+        format!("Allocated bytes, medians, {n}, for each way a runtime provisions its root file system.");
+    vec![Chart::new(("disk", "disk"), "Disk of an instance, by provisioning", caption, |width| {
+        bars::draw(&panels, "byte", "allocated", width)
+    })]
+}
+
+/// A panel for each quantity. Those of like size share their axis; below a tenth of the largest they have another.
+fn split(groups: Vec<bars::Group>) -> Vec<bars::Panel> {
+    let largest = |group: &bars::Group| group.bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
+    let top = groups.iter().map(largest).fold(0.0, f64::max);
+    let small = groups.iter().map(largest).filter(|size| *size < top / 10.0).fold(0.0, f64::max);
+    let one = |mut group: bars::Group| {
+        let high = if largest(&group) < top / 10.0 { small } else { top };
+        let title = std::mem::take(&mut group.title);
+        bars::Panel { title, groups: vec![group], high: Some(high) }
+    };
+    groups.into_iter().map(one).collect()
+}
+
+/// The headline metric of a scenario that nobody has drawn yet, one bar per cell.
+#[must_use]
+pub fn any(summary: &Summary, scenario: &str) -> Option<Chart> {
+    let cells: Vec<&CellSummary> =
+        summary.scenario(scenario).filter(|cell| cell.headline().is_some()).collect();
+    let first = cells.first()?.headline()?;
+    let alike = |cell: &&CellSummary| cell.headline().is_some_and(|metric| metric.unit == first.unit);
+    let cells: Vec<&CellSummary> = cells.iter().copied().filter(alike).collect();
+    let found = by_params(&cells);
+    let many = found.len();
+    let groups = found.into_iter().map(|(params, cells)| bars::Group {
+        title: heading(params, many),
+        bars: cells.iter().filter_map(|cell| bar(summary, cell, cell.headline()?, false)).collect(),
+    });
+    let panels = [bars::Panel { title: String::new(), groups: groups.collect(), high: None }];
+    let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
+    let caption = format!("Medians, {n}; whiskers: exact 95 % intervals.");
+    let title = format!("{}: {}", fmt::clean(scenario), fmt::clean(&first.name));
+    let name = file_name(scenario);
+    let draw = |width| bars::draw(&panels, &first.unit, &first.name, width);
+    Some(Chart::new((&name, scenario), title, caption, draw))
+}
+
+fn panels(summary: &Summary, cells: &[&CellSummary], names: &[(&str, &str)], own: bool) -> Vec<bars::Panel> {
+    let found = by_params(cells);
+    let many = found.len();
+    let one = |(params, cells): (&isomark_core::Params, Vec<&CellSummary>)| bars::Panel {
+        title: heading(params, many),
+        groups: groups(summary, &cells, names, own),
+        high: None,
+    };
+    found.into_iter().map(one).collect()
+}
+
+/// One group per metric, in the order of their first appearance.
+fn groups(summary: &Summary, cells: &[&CellSummary], names: &[(&str, &str)], own: bool) -> Vec<bars::Group> {
+    let mut metrics: Vec<&str> = Vec::new();
+    for metric in cells.iter().flat_map(|cell| &cell.metrics).filter(|m| m.n > 0 && m.unit == "byte") {
+        if !metrics.contains(&&*metric.name) {
+            metrics.push(&metric.name);
+        }
+    }
+    let one = |name: &str| bars::Group {
+        title: fmt::clean(names.iter().find(|(known, _)| *known == name).map_or(name, |(_, title)| title)),
+        bars: cells.iter().filter_map(|cell| bar(summary, cell, cell.metric(name)?, own)).collect(),
+    };
+    metrics.into_iter().map(one).collect()
+}
+
+fn bar(summary: &Summary, cell: &CellSummary, metric: &MetricSummary, own: bool) -> Option<bars::Bar> {
+    let (value, ci95) = (metric.median?.0, bounds(metric.ci95));
+    let label = match cell.params.text("provision") {
+        Some(provision) if own => format!("{}, {provision}", cell.runtime),
+        _ if own && !cell.params.is_empty() => format!("{}, {}", cell.runtime, words(&cell.params)),
+        _ => cell.runtime.clone(),
+    };
+    Some(bars::Bar {
+        ink: ink(summary, &cell.runtime),
+        value,
+        words: fmt::quantity(&metric.unit, value, ci95),
+        ci95,
+        tip: tip(&label, metric),
+        label: fmt::clean(&label),
+    })
+}

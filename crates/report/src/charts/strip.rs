@@ -1,0 +1,130 @@
+//! How are the values spread, and where is their middle?
+//!
+//! Every value is a dot (of very many, a fair choice that keeps both ends); the median is a line with the exact
+//! 95 % interval as a bar below the dots; the floor, where one was measured, is a mark of its own.
+
+use super::axis::Axis;
+use super::lanes::Lanes;
+use super::scene::{Anchor, Ink, Scene, Style};
+use crate::stats::median::sorted;
+
+/// Dots drawn for one row at most.
+const DOTS: usize = 300;
+/// Extreme values that are kept on each side when dots are chosen.
+const ENDS: usize = 25;
+/// Height of a row's plot.
+const ROW: f64 = 46.0;
+
+/// The values of one runtime.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its name.
+    pub label: String,
+    /// Its median in words.
+    pub value: String,
+    /// Its ink.
+    pub ink: Ink,
+    /// The values.
+    pub values: Vec<f64>,
+    /// Median.
+    pub median: f64,
+    /// Interval of the median.
+    pub ci95: Option<[f64; 2]>,
+    /// Median of the floor.
+    pub floor: Option<f64>,
+    /// What a pointer over the row is told.
+    pub tip: String,
+}
+
+/// Rows under a common heading.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// The heading; empty for none.
+    pub title: String,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+/// Draws the panels one below the other over one logarithmic axis.
+#[must_use]
+pub fn draw(panels: &[Panel], unit: &str, title: &str, width: f64) -> Scene {
+    let rows = || panels.iter().flat_map(|panel| &panel.rows);
+    let lanes = Lanes::new(width, rows().map(|r| &*r.label), rows().map(|r| &*r.value));
+    let seen = || rows().flat_map(|r| r.values.iter().copied().chain(r.floor)).filter(|v| *v > 0.0);
+    let (low, high) = (seen().fold(f64::INFINITY, f64::min), seen().fold(0.0, f64::max));
+    let mut scene = Scene::new(width);
+    if high <= 0.0 {
+        return scene;
+    }
+    let axis = Axis::log(low, high, unit, lanes.left, lanes.right);
+    let mut plot = Scene::new(width);
+    let mut y = 4.0;
+    for panel in panels {
+        if !panel.title.is_empty() {
+            plot.heading((0.0, y + 15.0), &panel.title, Style::new(Ink::Text).medium());
+            y += 26.0;
+        }
+        for row in &panel.rows {
+            lanes.label(&mut plot, y, ROW, &row.label, &row.value);
+            y += lanes.head();
+            one(&mut plot, &axis, row, y, width);
+            y += ROW + 6.0;
+        }
+        y += 4.0;
+    }
+    axis.draw(&mut scene, 2.0, y, title);
+    scene.place(plot, 0.0, 0.0);
+    scene
+}
+
+fn one(scene: &mut Scene, axis: &Axis, row: &Row, top: f64, width: f64) {
+    scene.rect([0.0, top, width, ROW], 0.0, Ink::Paper).alpha(0.0).tip(&*row.tip);
+    let middle = top + 17.0;
+    let dots = chosen(&row.values).into_iter().enumerate().map(|(i, value)| {
+        // Golden-ratio jitter: even and always the same.
+        let lift = ((i as f64 * 0.618_033_988_75).fract() - 0.5) * 22.0;
+        (axis.at(value), middle + lift)
+    });
+    scene.dots(dots.collect(), 2.6, row.ink).alpha(0.5);
+    let bar = top + 36.0;
+    if let Some([low, high]) = row.ci95 {
+        let (from, to) = (axis.at(low), axis.at(high));
+        scene.rect([from - 1.0, bar - 3.0, to - from + 2.0, 6.0], 2.0, row.ink).alpha(0.45);
+    }
+    let x = axis.at(row.median);
+    scene.line([x, top + 2.0, x, bar + 6.0], 2.4, row.ink);
+    if let Some(floor) = row.floor {
+        let x = axis.at(floor);
+        scene.dashes([x, top + 2.0, x, bar + 1.0], 1.4, Ink::Axis);
+        scene.polygon(vec![(x - 4.5, bar + 8.0), (x + 4.5, bar + 8.0), (x, bar + 1.0)], Ink::Axis);
+        let style = Style::new(Ink::Muted).size(10.5).anchor(Anchor::End);
+        scene.text((x - 7.0, bar + 8.0), "floor", style);
+    }
+}
+
+/// At most [`DOTS`] of the values: the extremes as they are, the rest thinned evenly by rank.
+fn chosen(values: &[f64]) -> Vec<f64> {
+    if values.len() <= DOTS {
+        return values.to_vec();
+    }
+    let all = sorted(values);
+    let (inner, kept) = (all.len() - 2 * ENDS, DOTS - 2 * ENDS);
+    let thinned = (0..kept).map(|i| all[ENDS + i * inner / kept]);
+    all[..ENDS].iter().copied().chain(thinned).chain(all[all.len() - ENDS..].iter().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_survive_thinning() {
+        let values: Vec<f64> = (0..10_000).map(f64::from).collect();
+        let kept = chosen(&values);
+        assert_eq!(kept.len(), DOTS);
+        assert!(
+            kept.contains(&0.0) && kept.contains(&24.0) && kept.contains(&9_999.0) && kept.contains(&9_975.0)
+        );
+        assert_eq!(chosen(&values[..9]).len(), 9);
+    }
+}

@@ -1,0 +1,146 @@
+//! Charts of durations: how launches are spread, and which phase takes the time.
+
+use isomark_core::Phase;
+
+use super::{Chart, by_params, counts, heading, ink, shown, stack, strip};
+use crate::answers::bounds;
+use crate::charts::scene::{Ink, Scene};
+use crate::dataset::Dataset;
+use crate::fmt;
+use crate::reference;
+use crate::stats::median::median;
+use crate::summary::{CellSummary, MetricSummary, Summary};
+
+/// The charts of a scenario whose headline is a duration; none for others.
+#[must_use]
+pub fn charts(data: &Dataset<'_>, summary: &Summary, scenario: &str) -> Vec<Chart> {
+    let cells: Vec<&CellSummary> = shown(data, summary, scenario)
+        .into_iter()
+        .filter(|cell| cell.headline().is_some_and(|metric| metric.unit == "ns"))
+        .collect();
+    if cells.is_empty() {
+        return Vec::new();
+    }
+    let mut all = vec![distribution(data, summary, scenario, &cells)];
+    if scenario == "startup" {
+        all.push(phases(scenario, &cells));
+    }
+    all
+}
+
+fn distribution(data: &Dataset<'_>, summary: &Summary, scenario: &str, cells: &[&CellSummary]) -> Chart {
+    let groups = by_params(cells);
+    let many = groups.len();
+    let panels: Vec<strip::Panel> = groups
+        .into_iter()
+        .map(|(params, cells)| strip::Panel {
+            title: heading(params, many),
+            rows: cells.into_iter().filter_map(|cell| row(data, summary, cell)).collect(),
+        })
+        .collect();
+    let title = match scenario {
+        "startup" => "Time from create to the payload’s first byte".to_owned(),
+        "program" => "Time of the program from start to exit".to_owned(),
+        other => format!("{}: distribution", fmt::clean(other)),
+    };
+    let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
+    let floors = panels.iter().flat_map(|panel| &panel.rows).any(|row| row.floor.is_some());
+    let floor = if floors { " Dashed line: the floor, the least the host needs for it." } else { "" };
+    let caption = format!(
+        "One dot per launch, {n} per row; line: median, bar below: its exact 95 % interval.{floor} Logarithmic axis."
+    );
+    let name = format!("{}-distribution", file_name(scenario));
+    Chart::new((&name, scenario), title, caption, |width| {
+        strip::draw(&panels, "ns", "time (log scale)", width)
+    })
+}
+
+fn row(data: &Dataset<'_>, summary: &Summary, cell: &CellSummary) -> Option<strip::Row> {
+    let metric = cell.headline()?;
+    let at =
+        data.run.cells.iter().position(|c| {
+            c.runtime == cell.runtime && c.scenario == cell.scenario && c.params == cell.params
+        })?;
+    let floor =
+        reference::floor(data.run, at).and_then(|floor| median(&data.cells[floor].values(&metric.name)));
+    let (middle, ci95) = (metric.median?.0, bounds(metric.ci95));
+    Some(strip::Row {
+        label: fmt::clean(&cell.runtime),
+        value: fmt::quantity(&metric.unit, middle, ci95),
+        ink: ink(summary, &cell.runtime),
+        values: data.cells[at].values(&metric.name),
+        median: middle,
+        ci95,
+        floor,
+        tip: tip(&cell.runtime, metric),
+    })
+}
+
+/// A metric in one line, for a pointer over its mark.
+pub(super) fn tip(label: &str, metric: &MetricSummary) -> String {
+    let Some(middle) = metric.median else { return label.to_owned() };
+    let ci95 = bounds(metric.ci95);
+    let mut text = format!("{label}: median {}", fmt::quantity(&metric.unit, middle.0, ci95));
+    if let Some(ci95) = ci95 {
+        text.push_str(&format!(" [{}]", fmt::interval(&metric.unit, middle.0, ci95)));
+    }
+    if let (Some(min), Some(max)) = (metric.min, metric.max) {
+        let (min, max) = (fmt::quantity(&metric.unit, min.0, None), fmt::quantity(&metric.unit, max.0, None));
+        text.push_str(&format!(", {min} to {max}"));
+    }
+    text.push_str(&format!(", n = {}", metric.n));
+    text
+}
+
+fn phases(scenario: &str, cells: &[&CellSummary]) -> Chart {
+    let groups = by_params(cells);
+    let many = groups.len();
+    let panels: Vec<stack::Panel> = groups
+        .into_iter()
+        .map(|(params, cells)| stack::Panel {
+            title: heading(params, many),
+            rows: cells.into_iter().map(life).collect(),
+        })
+        .collect();
+    let used = |phase: &Phase| cells.iter().any(|cell| cell.phases.iter().any(|p| p.phase == *phase));
+    let legend: Vec<(Ink, String)> = Phase::ALL
+        .iter()
+        .enumerate()
+        .filter(|(_, phase)| used(phase))
+        .map(|(at, phase)| (Ink::Phase(at), phase.word().to_owned()))
+        .collect();
+    let caption = format!(
+        "Median of each lifecycle phase, {}. At the right their sum. The first byte arrives at the end of start. A phase that is done inside \
+         another is named, not drawn.",
+        counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n))
+    );
+    let draw = |width: f64| -> Scene { stack::draw(&panels, &legend, "time", width) };
+    Chart::new(("startup-phases", scenario), "Where the time of an instance’s life goes", caption, draw)
+}
+
+fn life(cell: &CellSummary) -> stack::Row {
+    let drawn = || cell.phases.iter().filter(|phase| phase.folded.is_none());
+    let total: f64 = drawn().map(|phase| phase.median.0).sum();
+    let segments = drawn().map(|phase| {
+        let words = fmt::quantity("ns", phase.median.0, None);
+        stack::Segment {
+            phase: Phase::ALL.iter().position(|p| *p == phase.phase).unwrap_or(0),
+            length: phase.median.0,
+            tip: format!("{} {}: {words}", cell.runtime, phase.phase),
+            words,
+        }
+    });
+    let folded = cell.phases.iter().filter_map(|p| Some(format!("{} in {}", p.phase, p.folded?)));
+    stack::Row {
+        label: fmt::clean(&cell.runtime),
+        value: fmt::quantity("ns", total, None),
+        segments: segments.collect(),
+        note: folded.collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// A scenario's name as part of a file name.
+pub(super) fn file_name(scenario: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
+    scenario.chars().take(40).map(safe).collect()
+}

@@ -186,16 +186,19 @@ fn leaf<S: Simd>(s: S, w: &mut Work, c: Columns) {
     }
 }
 
-/// Where the element of largest magnitude is; the first of equals.
+/// Where the element of largest magnitude is; the first of equals. Two passes, both of which fill vectors: the
+/// maximum of eight interleaved parts, then where it stands.
 #[inline(always)]
 fn largest(column: &[f64]) -> usize {
-    let mut at = (0, -1.0);
-    for (i, v) in column.iter().enumerate() {
-        if v.abs() > at.1 {
-            at = (i, v.abs());
+    let (parts, rest) = column.as_chunks::<8>();
+    let mut most = [0.0; 8];
+    for part in parts {
+        for (m, v) in most.iter_mut().zip(part) {
+            *m = if v.abs() > *m { v.abs() } else { *m };
         }
     }
-    at.0
+    let most = most.iter().chain(rest).fold(0.0, |m: f64, v| if v.abs() > m { v.abs() } else { m });
+    column.iter().position(|v| v.abs() == most).unwrap_or(0)
 }
 
 /// column *= factor.

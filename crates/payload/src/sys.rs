@@ -168,6 +168,8 @@ unsafe impl Number for f64 {}
 /// same system call under every C library. No `madvise`: huge pages come by the host's policy or not at all.
 pub(crate) struct Array<T: Number> {
     start: NonNull<T>,
+    /// Elements left out at the start of the mapping.
+    skip: usize,
     len: usize,
     owns: PhantomData<T>,
 }
@@ -175,13 +177,20 @@ pub(crate) struct Array<T: Number> {
 impl<T: Number> Array<T> {
     /// Maps room for `len` numbers.
     pub(crate) fn zeroed(len: usize) -> Result<Self, WireError> {
+        Self::shifted(len, 0)
+    }
+
+    /// The same, starting `skip` elements behind a page boundary. All mappings start on a page, so elements of the
+    /// same index in several of them compete for one set of the first-level cache unless they are shifted.
+    pub(crate) fn shifted(len: usize, skip: usize) -> Result<Self, WireError> {
         let bytes = len
             .max(1)
+            .saturating_add(skip)
             .checked_mul(size_of::<T>())
             .filter(|&b| b <= isize::MAX as usize)
             .ok_or_else(|| WireError(format!("mmap: {len} elements do not fit the address space")))?;
         let start = map(bytes).map_err(|e| WireError(format!("{} ({bytes} bytes)", e.0)))?;
-        Ok(Self { start: start.cast(), len, owns: PhantomData })
+        Ok(Self { start: start.cast(), skip, len, owns: PhantomData })
     }
 
     /// Maps room for the numbers and fills them in order.
@@ -195,8 +204,9 @@ impl<T: Number> Array<T> {
 impl Array<u64> {
     /// The same memory as bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: the mapping holds len words, any byte of which is a u8, and lives as long as self.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.len * 8) }
+        let words: &[u64] = self;
+        // SAFETY: these are the bytes of the words, any of which is a u8, borrowed for as long.
+        unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len() * 8) }
     }
 }
 
@@ -216,8 +226,9 @@ impl<T: Number> Deref for Array<T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: the mapping holds len initialised numbers and lives as long as self.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+        // SAFETY: the mapping holds skip + len initialised numbers and lives as long as self.
+        let all = unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.skip + self.len) };
+        &all[self.skip..]
     }
 }
 
@@ -225,13 +236,14 @@ impl<T: Number> DerefMut for Array<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as above, and self is borrowed mutably, so this is the only reference.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+        let all = unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.skip + self.len) };
+        &mut all[self.skip..]
     }
 }
 
 impl<T: Number> Drop for Array<T> {
     fn drop(&mut self) {
-        let bytes = self.len.max(1) * size_of::<T>();
+        let bytes = (self.skip + self.len.max(1)) * size_of::<T>();
         // SAFETY: the mapping is ours, of this length, and no reference outlives self.
         unsafe { libc::munmap(self.start.as_ptr().cast(), bytes) };
     }

@@ -23,7 +23,7 @@ impl Bodies {
     /// # Errors
     /// If `n` is out of bounds.
     pub(crate) fn new(n: u64, path: Path) -> Result<Self, WireError> {
-        let sky = Sky::new(size(n, 2, 1 << 20)?);
+        let sky = Sky::new(size(n, 2, 1 << 16)?);
         let pull = [0, 1, 2].map(|_| vec![0.0; sky.mass.len()]);
         Ok(Self { path, next: sky.clone(), sky, pull })
     }

@@ -125,6 +125,28 @@ fn few_eights(from: &Complexes, to: &mut Complexes, w: &[f64]) {
     }
 }
 
+/// A later pass of radix 8, over groups of at least eight neighbours.
+#[inline(always)]
+pub(super) fn eight_wide<S: Simd>(s: S, from: &Complexes, to: &mut Complexes, w: &[f64], stride: usize) {
+    let eighth = from.re.len() / 8;
+    for (p, w) in w.as_chunks::<14>().0[..eighth / stride].iter().enumerate() {
+        for q in (0..stride).step_by(S::LANES) {
+            let at = p * stride + q;
+            let mut x = [load(s, from, at); 8];
+            for k in 1..8 {
+                x[k] = load(s, from, at + k * eighth);
+            }
+            let y = dft8(s, x);
+            let at = 8 * p * stride + q;
+            store(s, to, at, y[0]);
+            for k in 1..8 {
+                let factor = (s.splat(w[2 * k - 2]), s.splat(w[2 * k - 1]));
+                store(s, to, at + k * stride, times(s, y[k], factor));
+            }
+        }
+    }
+}
+
 /// A radix-4 pass over groups of at least eight neighbours.
 #[inline(always)]
 pub(super) fn four<S: Simd>(s: S, from: &Complexes, to: &mut Complexes, w: &[f64], stride: usize) {

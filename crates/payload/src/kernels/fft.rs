@@ -1,11 +1,11 @@
 //! `fft`: a complex forward transform of a power of two of points.
 //!
 //! Stockham's self-sorting algorithm on separate real and imaginary arrays: every vector is loaded from neighbours
-//! and no bit-reversal pass scatters over the memory. A radix-8 stage first, so that all later stages have at least
-//! eight neighbours to work on; then radix 4, and one of radix 2 if the size needs it. Checked by transforming back
-//! and by Parseval's theorem.
+//! and no bit-reversal pass scatters over the memory. Radix 8 from the first pass on, so that all later passes have at
+//! least eight neighbours to work on and the data is passed over as rarely as the registers allow; a last pass of radix
+//! 4 or 2 if the size needs it. Checked by transforming back and by Parseval's theorem.
 
-use super::butterfly::{eight, four, two};
+use super::butterfly::{eight, eight_wide, four, two};
 use super::gemm::Tile;
 use super::trig::root;
 use super::{Answer, Kernel, join, power_of_two, size, within};
@@ -22,8 +22,12 @@ pub(crate) struct Complexes {
 }
 
 impl Complexes {
-    fn zeroed(n: usize) -> Result<Self, WireError> {
-        Ok(Self { re: Array::zeroed(n)?, im: Array::zeroed(n)? })
+    /// The first pair of arrays, or the second: a pass reads one and writes the other. The four arrays start a
+    /// quarter page apart, because as many streams as twice the radix, all a power of two apart, are more than a
+    /// set of the first-level cache has ways.
+    fn zeroed(n: usize, second: bool) -> Result<Self, WireError> {
+        let skip = if second { 128 } else { 0 };
+        Ok(Self { re: Array::shifted(n, skip)?, im: Array::shifted(n, skip + 256)? })
     }
 
     fn norm2(&self) -> f64 {
@@ -45,8 +49,8 @@ pub(crate) struct Fft {
     path: Path,
     n: usize,
     stages: Vec<Stage>,
-    /// Per stage and group: the powers 1, 2, 3 (radix 4) or 1 (radix 2) of the group's root, re before im; for
-    /// radix 8 all real parts of the roots, then all imaginary ones.
+    /// Per stage and group: the powers 1 to radix − 1 of the group's root, re before im; for the first stage, if of
+    /// radix 8, all real parts of the roots, then all imaginary ones.
     factors: Array<f64>,
     given: Complexes,
     out: [Complexes; 2],
@@ -59,8 +63,8 @@ fn radices(n: usize) -> Vec<usize> {
         return vec![2; bits];
     }
     let mut radices = vec![8];
-    radices.resize(1 + (bits - 3) / 2, 4);
-    radices.extend(bits.is_multiple_of(2).then_some(2));
+    radices.resize(bits / 3, 8);
+    radices.extend((!bits.is_multiple_of(3)).then_some(1 << (bits % 3)));
     radices
 }
 
@@ -69,21 +73,19 @@ impl Fft {
     /// If `n` is out of bounds or the memory is not to be had.
     pub(crate) fn new(n: u64, path: Path) -> Result<Self, WireError> {
         let n = power_of_two(size(n, 2, 1 << 28)?)?;
-        let (mut stages, mut table) = (Vec::new(), Vec::new());
-        let mut stride = 1;
+        let (mut stages, mut stride, mut length) = (Vec::new(), 1, 0);
         for radix in radices(n) {
-            stages.push(Stage { radix, stride, factors: table.len() });
-            factors(&mut table, radix, n / stride);
+            stages.push(Stage { radix, stride, factors: length });
+            length += 2 * (radix - 1) * (n / stride / radix);
             stride *= radix;
         }
-        let mut next = table.iter();
-        let factors = Array::filled(table.len(), || next.next().copied().unwrap_or(0.0))?;
-        let mut given = Complexes::zeroed(n)?;
-        let mut random = Xoshiro::named("fft");
-        for (re, im) in given.re.iter_mut().zip(given.im.iter_mut()) {
-            (*re, *im) = (random.centred(), random.centred());
+        let mut factors = Array::zeroed(length)?;
+        stages.iter().for_each(|stage| fill(&mut factors[stage.factors..], stage, n / stage.stride));
+        let mut given = Complexes::zeroed(n, true)?;
+        for ((re, im), v) in given.re.iter_mut().zip(given.im.iter_mut()).zip(input()) {
+            (*re, *im) = v;
         }
-        let out = [Complexes::zeroed(n)?, Complexes::zeroed(n)?];
+        let out = [Complexes::zeroed(n, false)?, Complexes::zeroed(n, true)?];
         Ok(Self { path, n, stages, factors, given, out })
     }
 
@@ -93,34 +95,36 @@ impl Fft {
 
     /// Largest deviation of the inverse transform of the result from what was given. Overwrites the input.
     fn round_trip(&mut self) -> f64 {
-        let (re, im) = (self.given.re.to_vec(), self.given.im.to_vec());
         // The inverse is the forward transform with real and imaginary parts exchanged.
         let at = (self.stages.len() + 1) % 2;
         self.given.im.copy_from_slice(&self.out[at].re);
         self.given.re.copy_from_slice(&self.out[at].im);
         run(self.path, Transform(self));
-        let back = self.result();
-        let scale = 1.0 / self.n as f64;
-        let miss = |got: &[f64], was: &[f64]| {
-            got.iter().zip(was).map(|(g, w)| (g * scale - w).abs()).fold(0.0, f64::max)
-        };
-        miss(&back.im, &re).max(miss(&back.re, &im))
+        let (back, scale) = (self.result(), 1.0 / self.n as f64);
+        let miss = |(got, was): (f64, f64)| (got * scale - was).abs();
+        let pairs = back.im.iter().zip(back.re.iter()).zip(input());
+        pairs.flat_map(|((&re, &im), was)| [(re, was.0), (im, was.1)]).map(miss).fold(0.0, f64::max)
     }
 }
 
+/// The points that are transformed.
+fn input() -> impl Iterator<Item = (f64, f64)> {
+    let mut random = Xoshiro::named("fft");
+    std::iter::repeat_with(move || (random.centred(), random.centred()))
+}
+
 /// The factors of one stage that splits transforms of length n.
-fn factors(table: &mut Vec<f64>, radix: usize, n: usize) {
-    let groups = n / radix;
-    if radix == 8 {
-        table.extend((0..groups).map(|p| root(p, n).0));
-        table.extend((0..groups).map(|p| root(p, n).1));
+fn fill(table: &mut [f64], stage: &Stage, n: usize) {
+    let groups = n / stage.radix;
+    if stage.radix == 8 && stage.stride == 1 {
+        for p in 0..groups {
+            (table[p], table[groups + p]) = root(p, n);
+        }
         return;
     }
-    for p in 0..groups {
-        for power in 1..radix {
-            let (re, im) = root(power * p, n);
-            table.extend([re, im]);
-        }
+    let powers = (0..groups).flat_map(|p| (1..stage.radix).map(move |power| power * p));
+    for (to, k) in table.chunks_exact_mut(2).zip(powers) {
+        (to[0], to[1]) = root(k, n);
     }
 }
 
@@ -141,7 +145,8 @@ impl Body for Transform<'_> {
             };
             let w = &factors[stage.factors..];
             match stage.radix {
-                8 => eight(simd, from, to, w),
+                8 if i == 0 => eight(simd, from, to, w),
+                8 => eight_wide(simd, from, to, w, stage.stride),
                 4 => four(simd, from, to, w, stage.stride),
                 _ => two(simd, from, to, w, stage.stride),
             }

@@ -13,7 +13,9 @@ use crate::wire::WireError;
 pub(crate) const KC: usize = 256;
 /// Columns of B packed at a time.
 const NC: usize = 1920;
-/// Largest tile: rows × columns.
+/// Largest MC of all paths.
+const MOST_ROWS: usize = 192;
+/// Elements of the largest tile.
 const TILE: usize = 24 * 8;
 
 /// The register tile of a path.
@@ -39,6 +41,9 @@ pub(crate) enum Onto {
     Subtract,
 }
 
+// The tiles: as many sums as the registers hold beside the vectors of A and a factor of B, and enough of them to
+// cover latency × ports of the multiply-add. SSE2 needs a register more, for the product before it is added.
+
 impl Tile for Sse2 {
     const MR: usize = 4;
     const NR: usize = 4;
@@ -52,6 +57,7 @@ impl Tile for Sse2 {
 
 impl Tile for Avx2 {
     const MR: usize = 8;
+    // Twelve sums as 2 × 6, not 3 × 4: one register more is free, so factors can be loaded ahead.
     const NR: usize = 6;
     const MC: usize = 96;
 
@@ -133,7 +139,7 @@ impl Packs {
     pub(crate) fn new(n: usize) -> Result<Self, WireError> {
         // Two copies, and a last panel of up to 8 columns.
         let columns = 2 * (n.min(NC) + 8);
-        Ok(Self { a: Array::zeroed(KC * 192)?, b: Array::zeroed(KC * columns)? })
+        Ok(Self { a: Array::zeroed(KC * MOST_ROWS)?, b: Array::zeroed(KC * columns)? })
     }
 }
 

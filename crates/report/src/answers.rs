@@ -57,23 +57,27 @@ fn row_sentence(row: &Row, columns: &[Column]) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{} {}", fmt::clean(&row.runtime), listed(&parts)))
 }
 
-/// "starts 4.04× slower", "computes as fast".
+/// "takes 4.04× the time to start", "computes as fast"; "about" where no verdict is possible.
 fn clause(column: &Column, figure: &Figure) -> Option<String> {
-    let times = figure.ratio.map(|_| ratio(figure));
-    let same = figure.verdict == Some(Verdict::Equivalent);
-    Some(match (column.scenario.as_str(), same, times) {
-        ("startup", true, _) => "starts as fast".to_owned(),
-        ("startup", false, Some(times)) => format!("takes {times} the time to start"),
-        ("memory", true, _) => "weighs the same in memory".to_owned(),
-        ("memory", false, Some(times)) => format!("weighs {times} the memory"),
-        ("disk", true, _) => "takes the same disk".to_owned(),
-        ("disk", false, Some(times)) => format!("takes {times} the disk"),
-        ("throughput", true, _) => "computes as fast".to_owned(),
-        ("throughput", false, Some(times)) => format!("computes at {times} the rate"),
-        ("program", true, _) => "runs the program as fast".to_owned(),
-        ("program", false, Some(times)) => format!("takes {times} the time for the program"),
+    let (same, verb, what) = match column.scenario.as_str() {
+        "startup" => ("starts as fast", "takes", "the time to start"),
+        "memory" => ("weighs the same in memory", "weighs", "the memory"),
+        "disk" => ("takes the same disk", "takes", "the disk"),
+        "throughput" => ("computes as fast", "computes at", "the rate"),
+        "program" => ("runs the program as fast", "takes", "the time for the program"),
         _ => return None,
-    })
+    };
+    let about = if figure.verdict == Some(Verdict::Inconclusive) { "about " } else { "" };
+    match (figure.ratio, figure.difference) {
+        _ if figure.verdict == Some(Verdict::Equivalent) => Some(same.to_owned()),
+        (Some(_), _) => Some(format!("{verb} {about}{} {what}", ratio(figure))),
+        (None, Some(Number(0.0))) => Some(same.to_owned()),
+        (None, Some(Number(apart))) => {
+            let more = if apart > 0.0 { "more" } else { "less" };
+            Some(format!("{verb} {about}{} {more} of {what}", fmt::quantity(&figure.unit, apart.abs(), None)))
+        }
+        (None, None) => None,
+    }
 }
 
 fn listed(parts: &[String]) -> String {
@@ -98,15 +102,24 @@ pub fn of_scenario(summary: &Summary, scenario: &str) -> String {
     }
     let what = fmt::clean(&columns[at].what);
     let mut text = format!("{}: {}.", capital(&what), said.join(", "));
-    let unsure = summary.headline.rows.iter().filter_map(|row| {
-        let figure = row.figures.get(at)?.as_ref()?;
-        (figure.verdict == Some(Verdict::Inconclusive)).then(|| fmt::clean(&row.runtime))
-    });
-    let unsure: Vec<String> = unsure.collect();
-    if !unsure.is_empty() {
-        text.push_str(&format!(" For {} no verdict is possible.", listed(&unsure)));
+    for (why, names) in unsure(summary, at) {
+        text.push_str(&format!(" No verdict for {}: {}.", listed(&names), fmt::clean(&why)));
     }
     text
+}
+
+/// Runtimes without a verdict in a column, by the reason.
+fn unsure(summary: &Summary, at: usize) -> Vec<(String, Vec<String>)> {
+    let mut all: Vec<(String, Vec<String>)> = Vec::new();
+    for row in &summary.headline.rows {
+        let Some(why) = row.figures.get(at).and_then(|f| f.as_ref()?.why.clone()) else { continue };
+        let name = fmt::clean(&row.runtime);
+        match all.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, names)) => names.push(name),
+            None => all.push((why, vec![name])),
+        }
+    }
+    all
 }
 
 fn phrase(row: &Row, figure: &Figure) -> Option<String> {
@@ -132,7 +145,8 @@ pub fn with_interval(figure: &Figure) -> String {
     }
 }
 
-fn capital(text: &str) -> String {
+/// The text with a capital letter in front.
+pub(crate) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -14,7 +14,7 @@ use crate::dataset::Dataset;
 use crate::reference::{self, REFERENCE};
 use crate::region::Region;
 use crate::stats::paired;
-use crate::stats::verdict::{Quantity, judge};
+use crate::stats::verdict::{ENOUGH, Quantity, judge};
 use crate::summarise::rounded;
 use crate::summary::{CellSummary, Column, Figure, Headline, Row};
 
@@ -86,6 +86,7 @@ fn figure(
         ratio_ci95: versus.and_then(|v| v.ci95),
         difference: versus.and_then(|v| v.difference).map(|d| d.median),
         verdict: versus.map(|v| v.verdict),
+        why: versus.and_then(|v| v.why.clone()),
         n: metric.n,
     })
 }
@@ -99,13 +100,15 @@ fn rank(params: &Params, provision: Option<&String>, marginal: bool) -> u32 {
         + u32::from(params.text("provision").is_none_or(|p| Some(p) == provision.map(String::as_str)))
 }
 
-/// Whether the marginal cost of memory is known with an interval for every runtime that ran at all.
+/// Whether the marginal cost of memory is known well enough for a verdict, for every runtime that ran at all.
+///
+/// If it is not, one idle instance answers for memory: an answer that nobody can rely on is no headline.
 fn every_runtime_has_a_slope(data: &Dataset<'_>, cells: &[CellSummary]) -> bool {
     let memory = || cells.iter().filter(|c| c.scenario == "memory" && c.headline().is_some());
     let slope = |name: &str| {
         memory().any(|c| {
             let many = c.params.number("instances").is_some_and(|n| n > 1);
-            c.runtime == name && many && c.headline().is_some_and(|m| m.ci95.is_some())
+            c.runtime == name && many && c.headline().is_some_and(|m| m.n >= ENOUGH)
         })
     };
     let runs = |record: &&RuntimeRecord| memory().any(|c| c.runtime == record.name);
@@ -135,6 +138,7 @@ fn geometric_mean(data: &Dataset<'_>, runtime: &str, scenario: &str) -> Option<F
         ratio_ci95: None,
         difference: None,
         verdict: None,
+        why: None,
         n: data.cells[first].series.get(&*metric.name).map_or(0, Vec::len),
     };
     if runtime == REFERENCE {
@@ -155,11 +159,12 @@ fn geometric_mean(data: &Dataset<'_>, runtime: &str, scenario: &str) -> Option<F
     let found = paired::location(&means)?;
     let ratio =
         paired::Estimate { value: found.value.exp(), ci95: found.ci95.map(|ci| ci.map(f64::exp)), ..found };
-    let verdict = judge(&ratio, MIXTURE.ratio(), Quantity::Rate).0;
+    let (verdict, why) = judge(&ratio, MIXTURE.ratio(), Quantity::Rate);
     Some(Figure {
         ratio: Some(rounded(ratio.value)),
         ratio_ci95: ratio.ci95.map(|ci| ci.map(rounded)),
         verdict: Some(verdict),
+        why,
         n: ratio.n,
         ..blank
     })

@@ -22,6 +22,7 @@ pub mod charts;
 pub mod dataset;
 pub mod fmt;
 pub mod headline;
+pub mod html;
 pub mod markdown;
 pub mod noise;
 pub mod reference;
@@ -30,7 +31,9 @@ pub mod samples_csv;
 pub mod stats;
 pub mod summarise;
 pub mod summary;
+pub mod tables;
 pub mod text;
+pub mod view;
 pub mod warnings;
 
 use std::path::PathBuf;
@@ -51,18 +54,21 @@ pub struct Options {
 
 /// Reads what a run measured and writes everything that follows from it into the run's folder.
 ///
-/// Writes `summary.json`, `summary.md` and `samples.csv`. A run cut short gives the answers of a shorter run.
+/// Writes `charts/*.png`, `report.html`, `samples.csv`, `summary.md` and, last, `summary.json`. A run cut short
+/// gives the answers of a shorter run.
 ///
 /// # Errors
 /// [`Error::Input`] naming file and line of what cannot be read; otherwise what the host refused.
 pub fn render(folder: &Folder, run: &Run, options: &Options) -> Result<Summary, Error> {
-    let _ = options;
     let samples = folder.samples()?;
     let data = Dataset::new(run, &samples, folder.blocks()?)?;
     let summary = summarise::summarise(&data);
-    for chart in charts::charts(&data, &summary) {
+    let drawn = charts::charts(&data, &summary);
+    let page = html::html(&view::view(run, &summary, &drawn), options.templates.as_deref())?;
+    for chart in &drawn {
         folder.replace(&format!("charts/{}.png", chart.name), &chart.png(&summary)?)?;
     }
+    folder.replace("report.html", page.as_bytes())?;
     folder.replace("samples.csv", &samples_csv::samples_csv(run, &samples)?)?;
     folder.replace("summary.md", markdown::markdown(&summary).as_bytes())?;
     folder.replace("summary.json", &pretty(&summary)?)?;

@@ -339,6 +339,8 @@ pub struct Figure {
     pub difference: Option<Number>,
     /// What can be said; none for the process itself.
     pub verdict: Option<Verdict>,
+    /// Why nothing can be said.
+    pub why: Option<String>,
     /// Trials, or pairs where the figure is a ratio only.
     pub n: usize,
 }

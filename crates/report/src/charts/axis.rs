@@ -63,7 +63,8 @@ impl Axis {
         let raw = span / most as f64;
         let power = 10_f64.powf(raw.log10().floor());
         let step =
-            [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= raw).unwrap_or(raw) * factor;
+            [1.0, 2.0, 2.5, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= raw).unwrap_or(raw)
+                * factor;
         let first = (self.low / step - 1e-9).ceil() as i64;
         let last = (self.high / step + 1e-9).floor() as i64;
         (first..=last).map(|i| i as f64 * step).collect()
@@ -108,7 +109,7 @@ impl Axis {
             scene.line([x, top, x, bottom], 1.0, Ink::Grid);
             let label = self.label(tick);
             // A label must not run out of the picture.
-            let half = super::letters::width(&label, 11.0, style.weight) / 2.0;
+            let half = super::letters::room(&label, 11.0, style.weight) / 2.0;
             let x = x.clamp(half, (scene.width - half).max(half));
             scene.text((x, bottom + 15.0), &label, style);
         }

@@ -73,7 +73,7 @@ pub fn draw(panels: &[Panel], unit: &str, title: &str, width: f64) -> Scene {
 fn one(panel: &Panel, unit: &str, title: &str, width: f64) -> Scene {
     let bars = || panel.groups.iter().flat_map(|group| &group.bars);
     let widest = |text: fn(&Bar) -> &str, weight| {
-        bars().map(|bar| letters::width(text(bar), SIZE, weight)).fold(0.0, f64::max)
+        bars().map(|bar| letters::room(text(bar), SIZE, weight)).fold(0.0, f64::max)
     };
     let left = (widest(|bar| &bar.label, Weight::Regular) + 12.0).min(width * 0.42);
     let words = widest(|bar| &bar.words, Weight::Medium) + 10.0;

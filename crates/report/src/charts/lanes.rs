@@ -30,7 +30,7 @@ impl Lanes {
         values: impl Iterator<Item = &'t str>,
     ) -> Self {
         let widest = |texts: &mut dyn Iterator<Item = &'t str>, weight| {
-            texts.map(|text| letters::width(text, SIZE, weight)).fold(0.0, f64::max)
+            texts.map(|text| letters::room(text, SIZE, weight)).fold(0.0, f64::max)
         };
         if width < NARROW {
             return Self { left: 2.0, right: width - 8.0, width, above: true };
@@ -49,7 +49,7 @@ impl Lanes {
         values: impl Iterator<Item = &'t str> + Clone,
     ) -> Self {
         let lanes = Self::new(width, labels, values.clone());
-        let widest = values.map(|text| letters::width(text, SIZE, Weight::Medium)).fold(0.0, f64::max);
+        let widest = values.map(|text| letters::room(text, SIZE, Weight::Medium)).fold(0.0, f64::max);
         Self { right: lanes.right.min(width - widest - 12.0), ..lanes }
     }
 
@@ -62,7 +62,7 @@ impl Lanes {
     /// Writes label and value of a row that begins at `top` and whose plot is `height` high below its head.
     pub fn label(&self, scene: &mut Scene, top: f64, height: f64, label: &str, value: &str) {
         let base = if self.above { top + 13.0 } else { top + height / 2.0 + SIZE * 0.36 };
-        let taken = letters::width(value, SIZE, Weight::Medium) + 12.0;
+        let taken = letters::room(value, SIZE, Weight::Medium) + 12.0;
         let room = if self.above { self.width - taken } else { self.left - 10.0 };
         let label = letters::fitted(label, room, SIZE, Weight::Regular);
         scene.text((0.0, base), &label, Style::new(Ink::Text).size(SIZE));

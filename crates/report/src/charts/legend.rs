@@ -12,7 +12,7 @@ const LINE: f64 = 20.0;
 pub fn draw(scene: &mut Scene, keys: &[(Ink, String)], top: f64) -> f64 {
     let (mut x, mut y) = (0.0, top);
     for (ink, words) in keys {
-        let taken = 16.0 + letters::width(words, SIZE, Weight::Regular);
+        let taken = 16.0 + letters::room(words, SIZE, Weight::Regular);
         if x > 0.0 && x + taken > scene.width {
             x = 0.0;
             y += LINE;

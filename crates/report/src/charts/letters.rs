@@ -34,12 +34,20 @@ pub fn width(words: &str, size: f64, weight: Weight) -> f64 {
     f64::from(units) * size / f64::from(face.units_per_em())
 }
 
+/// Room to leave for words that may be set in the reader's own font, which may be wider than ours.
+///
+/// DejaVu Sans, the widest of the usual ones, takes 1.18 times the room of Roboto, and its bold 1.28 times.
+#[must_use]
+pub fn room(words: &str, size: f64, weight: Weight) -> f64 {
+    width(words, size, weight) * if weight == Weight::Medium { 1.28 } else { 1.18 }
+}
+
 /// The beginning of a text that fits into `room` pixels, with an ellipsis if it was longer.
 #[must_use]
 pub fn fitted(words: &str, room: f64, size: f64, weight: Weight) -> String {
     let mut text = words.to_owned();
     let mut letters = text.chars().count();
-    while letters > 1 && width(&text, size, weight) > room {
+    while letters > 1 && self::room(&text, size, weight) > room {
         letters -= 1;
         text = crate::fmt::shortened(words, letters);
     }

@@ -147,3 +147,10 @@ fn counts(all: impl Iterator<Item = usize>) -> String {
     let (low, high) = all.fold((usize::MAX, 0), |(low, high), n| (low.min(n), high.max(n)));
     if low >= high { format!("n = {high}") } else { format!("n = {low}–{high}") }
 }
+
+/// A scenario's or a metric's name as part of a file name or an address.
+#[must_use]
+pub fn file_name(name: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
+    name.chars().take(40).map(safe).collect()
+}

@@ -60,7 +60,7 @@ fn chart(summary: &Summary, scenario: &str, metric: &str) -> Option<Chart> {
         "Ratio of rates, paired within blocks ({n}), with its exact 95 % interval; right of 1 is faster. Green band: \
          region of equivalence. Hollow points do not differ, or nothing can be said."
     );
-    let name = format!("throughput-{}", super::times::file_name(metric));
+    let name = format!("throughput-{}", super::file_name(metric));
     let draw = |width| forest::draw(&panels, &legend, "rate relative to process (log scale)", width);
     Some(Chart::new((&name, scenario), title, caption, draw))
 }

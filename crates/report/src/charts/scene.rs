@@ -204,7 +204,7 @@ impl Scene {
 
     /// A heading on a patch of background, so that no grid line runs through its words.
     pub fn heading(&mut self, at: (f64, f64), words: &str, style: Style) {
-        let width = super::letters::width(words, style.size, style.weight);
+        let width = super::letters::room(words, style.size, style.weight);
         let (up, down) = (style.size * 0.95, style.size * 0.4);
         self.rect([at.0 - 2.0, at.1 - up, width + 6.0, up + down], 0.0, Ink::Paper);
         self.text(at, words, style);

@@ -1,7 +1,7 @@
 //! Charts of sizes, and of anything else that has a length: memory, disk, and scenarios nobody has drawn yet.
 
-use super::times::{file_name, tip};
-use super::{Chart, bars, by_params, counts, heading, ink, words};
+use super::times::tip;
+use super::{Chart, bars, by_params, counts, file_name, heading, ink, words};
 use crate::answers::bounds;
 use crate::fmt;
 use crate::summary::{CellSummary, MetricSummary, Summary};

@@ -88,7 +88,7 @@ fn bar(scene: &mut Scene, axis: &Axis, row: &Row, top: f64) {
         // A gap of a pixel tells neighbours apart without relying on their colours.
         let room = (to - x - 1.0).max(0.5);
         scene.rect([x, top, room, BAR], 0.0, Ink::Phase(segment.phase)).tip(&*segment.tip);
-        if letters::width(&segment.words, 11.0, Weight::Regular) + 8.0 < room {
+        if letters::room(&segment.words, 11.0, Weight::Regular) + 8.0 < room {
             let style = Style::new(Ink::OnPhase(segment.phase)).size(11.0).anchor(Anchor::Middle);
             scene.text((x + room / 2.0, top + BAR / 2.0 + 4.0), &segment.words, style);
         }

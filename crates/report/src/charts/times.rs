@@ -2,7 +2,7 @@
 
 use isomark_core::Phase;
 
-use super::{Chart, by_params, counts, heading, ink, shown, stack, strip};
+use super::{Chart, by_params, counts, file_name, heading, ink, shown, stack, strip};
 use crate::answers::bounds;
 use crate::charts::scene::{Ink, Scene};
 use crate::dataset::Dataset;
@@ -137,10 +137,4 @@ fn life(cell: &CellSummary) -> stack::Row {
         segments: segments.collect(),
         note: folded.collect::<Vec<_>>().join(", "),
     }
-}
-
-/// A scenario's name as part of a file name.
-pub(super) fn file_name(scenario: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
-    scenario.chars().take(40).map(safe).collect()
 }

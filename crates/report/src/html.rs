@@ -1,0 +1,66 @@
+//! `report.html`: one file that opens anywhere, offline, and asks nobody for anything.
+//!
+//! The look is in `report-templates/`, built in and replaceable by a folder at run time. Everything from outside is
+//! escaped by the template engine; only our own SVG is inserted as it is.
+
+use std::fs;
+use std::path::Path;
+
+use isomark_core::Error;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+
+use crate::view::View;
+
+/// Files of the look, by name.
+const BUILT_IN: [(&str, &str); 7] = [
+    ("run.html", include_str!("../../../report-templates/run.html")),
+    ("headline.html", include_str!("../../../report-templates/headline.html")),
+    ("section.html", include_str!("../../../report-templates/section.html")),
+    ("table.html", include_str!("../../../report-templates/table.html")),
+    ("method.html", include_str!("../../../report-templates/method.html")),
+    ("style.css", include_str!("../../../report-templates/style.css")),
+    ("script.js", include_str!("../../../report-templates/script.js")),
+];
+
+/// Largest template file accepted, in bytes.
+const MAX_TEMPLATE: u64 = 1 << 20;
+
+/// The page of a view. Files in `templates` replace the built-in ones of the same name.
+///
+/// # Errors
+/// [`Error::Input`] naming file and line of a template that cannot be used.
+pub fn html(view: &View, templates: Option<&Path>) -> Result<String, Error> {
+    let sources: Vec<(&str, String)> = BUILT_IN
+        .iter()
+        .map(|(name, text)| Ok((*name, source(name, text, templates)?)))
+        .collect::<Result<_, Error>>()?;
+    let mut engine = Environment::new();
+    // A name that a template spells wrong is a mistake to report, not a blank to print.
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    for (name, text) in &sources {
+        engine.add_template(name, text).map_err(|e| refuse(&e))?;
+    }
+    let page = engine.get_template("run.html").map_err(|e| refuse(&e))?;
+    page.render(Serde(view)).map_err(|e| refuse(&e))
+}
+
+fn source(name: &str, built_in: &str, templates: Option<&Path>) -> Result<String, Error> {
+    let Some(path) = templates.map(|dir| dir.join(name)).filter(|path| path.exists()) else {
+        return Ok(built_in.to_owned());
+    };
+    let fail = |e: std::io::Error| Error::Input(format!("template {}: {e}", path.display()));
+    if fs::metadata(&path).map_err(fail)?.len() > MAX_TEMPLATE {
+        return Err(Error::Input(format!("template {}: larger than {MAX_TEMPLATE} bytes", path.display())));
+    }
+    fs::read_to_string(&path).map_err(fail)
+}
+
+fn refuse(e: &minijinja::Error) -> Error {
+    let place = match (e.name(), e.line()) {
+        (Some(name), Some(line)) => format!("template {name} line {line}"),
+        (Some(name), None) => format!("template {name}"),
+        (None, _) => "template".to_owned(),
+    };
+    Error::Input(format!("{place}: {}", e.detail().map_or_else(|| e.kind().to_string(), str::to_owned)))
+}

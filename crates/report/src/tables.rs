@@ -1,0 +1,307 @@
+//! The tables behind the charts: what a screen reader, a sceptic or a spreadsheet wants.
+//!
+//! A cell without numbers has a row with its reason. A column exists for all rows or not at all.
+
+use isomark_core::record::Run;
+use isomark_core::{Params, Phase, Value};
+use serde::Serialize;
+
+use crate::answers::{self, bounds};
+use crate::charts::words;
+use crate::fmt;
+use crate::summary::{CellSummary, MetricSummary, Status, Summary};
+use crate::view::ink;
+
+/// A table in words.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Table {
+    /// What it shows.
+    pub caption: String,
+    /// Titles of its columns.
+    pub columns: Vec<Heading>,
+    /// Its rows.
+    pub rows: Vec<Line>,
+}
+
+/// Title of a column.
+#[derive(Clone, Debug, Serialize)]
+pub struct Heading {
+    /// The words.
+    pub title: String,
+    /// Whether its cells are numbers.
+    pub numeric: bool,
+}
+
+/// A row.
+#[derive(Clone, Debug, Serialize)]
+pub struct Line {
+    /// Class of its runtime's colour.
+    pub ink: String,
+    /// Runtime.
+    pub runtime: String,
+    /// The other cells; a row without numbers has one, across all columns that are left.
+    pub cells: Vec<Entry>,
+    /// Columns that the last cell spans.
+    pub span: usize,
+}
+
+/// A cell.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Entry {
+    /// What is read.
+    pub text: String,
+    /// What it is sorted by; empty: the text.
+    pub sort: String,
+    /// A verdict, for its colour.
+    pub verdict: String,
+    /// Why it is so, for a pointer over it.
+    pub tip: String,
+}
+
+impl Entry {
+    fn words(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    fn number(text: String, sort: f64) -> Self {
+        Self { text, sort: sort.to_string(), ..Self::default() }
+    }
+}
+
+fn titles(names: &[(&str, bool)]) -> Vec<Heading> {
+    names.iter().map(|(title, numeric)| Heading { title: (*title).to_owned(), numeric: *numeric }).collect()
+}
+
+/// The headline metric of each cell of a scenario.
+#[must_use]
+pub fn headline(run: &Run, summary: &Summary, scenario: &str) -> Table {
+    let cells: Vec<&CellSummary> = summary.scenario(scenario).collect();
+    let wanted: Vec<Wanted<'_>> = cells.iter().map(|cell| (*cell, cell.metrics.first())).collect();
+    let names: Vec<&str> = wanted.iter().filter_map(|(_, metric)| Some(&*metric.as_ref()?.name)).collect();
+    // Cells with different parameters may answer with different metrics.
+    let mixed = names.iter().any(|name| Some(name) != names.first());
+    let what = names.first().filter(|_| !mixed).map_or_else(|| "Headline metric".to_owned(), |n| capital(n));
+    metrics(run, summary, &wanted, &format!("{what}, median of each cell"), mixed)
+}
+
+fn capital(name: &str) -> String {
+    match name {
+        "pss" | "uss" | "rss" => name.to_uppercase(),
+        _ => answers::capital(&fmt::clean(name)),
+    }
+}
+
+type Wanted<'s> = (&'s CellSummary, Option<&'s MetricSummary>);
+
+/// All metrics of a scenario, the floors, and the inner steps as told.
+#[must_use]
+pub fn details(run: &Run, summary: &Summary, scenario: &str) -> Vec<Table> {
+    let cells: Vec<&CellSummary> = summary.scenario(scenario).collect();
+    let wanted: Vec<Wanted<'_>> = cells
+        .iter()
+        .flat_map(|cell| {
+            let none = cell.metrics.is_empty().then_some((*cell, None));
+            cell.metrics.iter().map(|metric| (*cell, Some(metric))).chain(none)
+        })
+        .collect();
+    let mut all = Vec::new();
+    if wanted.len() > cells.len() {
+        all.push(metrics(run, summary, &wanted, "All metrics", true));
+    }
+    all.extend(steps(summary, &cells));
+    all
+}
+
+fn metrics(run: &Run, summary: &Summary, wanted: &[Wanted<'_>], caption: &str, named: bool) -> Table {
+    let cells: Vec<&CellSummary> = wanted.iter().map(|(cell, _)| *cell).collect();
+    let (varying, constant) = parameters(&cells);
+    let present = |has: fn(&MetricSummary) -> bool| wanted.iter().any(|(_, m)| m.is_some_and(has));
+    let shape = Shape {
+        varying,
+        named,
+        p95: present(|m| m.p95.is_some() && m.unit == "ns"),
+        versus: present(|m| m.versus.is_some()),
+        floor: present(|m| m.floor.is_some()),
+        failed: present(|m| m.failed > 0),
+    };
+    let caption = if constant.is_empty() { caption.to_owned() } else { format!("{caption} ({constant})") };
+    let columns = shape.columns();
+    let rows = wanted.iter().map(|(cell, metric)| shape.row(run, summary, cell, *metric, columns.len()));
+    Table { caption, rows: rows.collect(), columns }
+}
+
+/// Names of parameters that differ between cells, and the others in words.
+fn parameters(cells: &[&CellSummary]) -> (Vec<String>, String) {
+    let mut keys: Vec<&str> = Vec::new();
+    for (key, _) in cells.iter().flat_map(|cell| cell.params.iter()) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    // The kernel names the row; the rest tells it from its neighbours.
+    keys.sort_by_key(|key| *key != "kernel");
+    let first = cells.first().map(|cell| &cell.params);
+    let same = |key: &str| {
+        let value = first.and_then(|params| params.get(key));
+        cells.iter().all(|cell| cell.params.get(key) == value)
+    };
+    let constant: Params = keys.iter().filter(|key| same(key)).fold(Params::new(), |params, key| match first
+        .and_then(|all| all.get(key))
+    {
+        Some(Value::Number(number)) => params.with(key, *number),
+        Some(Value::Text(text)) => params.with(key, text.as_str()),
+        Some(Value::Bool(_)) | None => params,
+    });
+    let varying = keys.iter().filter(|key| !same(key)).map(|key| (*key).to_owned()).collect();
+    (varying, words(&constant))
+}
+
+/// Which columns a table of metrics has.
+struct Shape {
+    varying: Vec<String>,
+    named: bool,
+    p95: bool,
+    versus: bool,
+    floor: bool,
+    failed: bool,
+}
+
+impl Shape {
+    fn columns(&self) -> Vec<Heading> {
+        let mut all: Vec<(&str, bool)> = vec![("runtime", false)];
+        all.extend(self.varying.iter().map(|key| (key.as_str(), false)));
+        all.extend(self.named.then_some(("metric", false)));
+        all.extend([("median", true), ("95 % interval", true)]);
+        all.extend(self.p95.then_some(("p95", true)));
+        if self.versus {
+            all.extend([("× process", true), ("95 % interval", true), ("verdict", false)]);
+        }
+        all.extend(self.floor.then_some(("× floor", true)));
+        all.push(("n", true));
+        all.extend(self.failed.then_some(("failed", true)));
+        titles(&all)
+    }
+
+    fn row(
+        &self,
+        run: &Run,
+        summary: &Summary,
+        cell: &CellSummary,
+        metric: Option<&MetricSummary>,
+        columns: usize,
+    ) -> Line {
+        let floor = crate::reference::is_floor(run, &cell.runtime);
+        let mut cells: Vec<Entry> = self.varying.iter().map(|key| parameter(cell, key)).collect();
+        if self.named {
+            cells.push(Entry::words(metric.map_or_else(String::new, |m| fmt::clean(&m.name))));
+        }
+        match metric.map(|m| (m, m.folded)) {
+            Some((_, Some(phase))) => cells.push(Entry::words(format!("in {phase}"))),
+            Some((m, None)) if m.n > 0 && cell.status != Status::Skipped => self.values(m, floor, &mut cells),
+            _ => cells.push(reason(cell)),
+        }
+        let span = columns.saturating_sub(cells.len());
+        let runtime = fmt::clean(&cell.runtime);
+        let ink = if floor { "i-axis".to_owned() } else { ink(summary, &cell.runtime) };
+        Line { ink, runtime, cells, span }
+    }
+
+    fn values(&self, metric: &MetricSummary, floor: bool, cells: &mut Vec<Entry>) {
+        let blank = || Entry { text: String::new(), sort: "-1".to_owned(), ..Entry::default() };
+        let middle = metric.median.map_or(f64::NAN, |m| m.0);
+        let ci95 = bounds(metric.ci95);
+        cells.push(Entry::number(fmt::quantity(&metric.unit, middle, ci95), middle));
+        cells.push(Entry::words(ci95.map_or("~".to_owned(), |ci| fmt::interval(&metric.unit, middle, ci))));
+        if self.p95 {
+            let p95 = metric.p95.map(|p| Entry::number(fmt::quantity(&metric.unit, p.0, None), p.0));
+            cells.push(p95.unwrap_or_else(|| Entry::number("~".to_owned(), -1.0)));
+        }
+        if self.versus {
+            // A floor is no way of running things: that it is slower than a process is no news about it.
+            match metric.versus.as_ref().filter(|_| !floor) {
+                Some(versus) => cells.extend(compared(metric, versus)),
+                None => cells.extend([blank(), blank(), Entry::default()]),
+            }
+        }
+        if self.floor {
+            let floor = metric.floor.as_ref().map(|f| Entry {
+                tip: fmt::clean(&f.runtime),
+                ..Entry::number(fmt::ratio(f.ratio, f.ci95), f.ratio)
+            });
+            cells.push(floor.unwrap_or_else(blank));
+        }
+        cells.push(Entry::number(metric.n.to_string(), metric.n as f64));
+        if self.failed {
+            cells.push(Entry::number(metric.failed.to_string(), metric.failed as f64));
+        }
+    }
+}
+
+fn parameter(cell: &CellSummary, key: &str) -> Entry {
+    match cell.params.get(key) {
+        Some(value) => Entry::words(fmt::clean(&value.to_string())),
+        None => Entry::words("–"),
+    }
+}
+
+fn reason(cell: &CellSummary) -> Entry {
+    let reason = cell.reason.as_deref().unwrap_or("no reason given");
+    Entry {
+        verdict: cell.status.word().to_owned(),
+        ..Entry::words(format!("{}: {}", cell.status.word(), fmt::clean(reason)))
+    }
+}
+
+fn compared(metric: &MetricSummary, versus: &crate::summary::Versus) -> [Entry; 3] {
+    let (ratio, interval) = match (versus.ratio, versus.difference) {
+        (Some(ratio), _) => {
+            let interval = versus.ci95.map_or("~".to_owned(), |ci95| fmt::ratio_interval(ratio, ci95));
+            (Entry::number(fmt::ratio(ratio, versus.ci95), ratio), interval)
+        }
+        (None, Some(apart)) => {
+            let sign = if apart.median.0 > 0.0 { "+" } else { "" };
+            let text = format!("{sign}{}", fmt::quantity(&metric.unit, apart.median.0, None));
+            (Entry::number(text, f64::MAX), "~".to_owned())
+        }
+        (None, None) => (Entry::number("~".to_owned(), -1.0), "~".to_owned()),
+    };
+    let word = versus.verdict.word().to_owned();
+    let tip = versus.why.as_deref().map(fmt::clean).unwrap_or_default();
+    [ratio, Entry::words(interval), Entry { text: word.clone(), verdict: word, tip, ..Entry::default() }]
+}
+
+/// The inner steps as the runtimes told them.
+fn steps(summary: &Summary, cells: &[&CellSummary]) -> Option<Table> {
+    let told: Vec<&&CellSummary> = cells.iter().filter(|cell| !cell.steps.is_empty()).collect();
+    if told.is_empty() {
+        return None;
+    }
+    let (varying, _) = parameters(cells);
+    let mut names: Vec<(&str, bool)> = vec![("runtime", false)];
+    names.extend(varying.iter().map(|key| (key.as_str(), false)));
+    names.extend([
+        ("step", false),
+        ("since create began", true),
+        ("since the step before", true),
+        ("n", true),
+    ]);
+    let mut rows = Vec::new();
+    for cell in told {
+        let mut before = 0.0;
+        for step in &cell.steps {
+            let mut entries: Vec<Entry> = varying.iter().map(|key| parameter(cell, key)).collect();
+            let at = step.median.0;
+            entries.push(Entry::words(fmt::clean(&step.name)));
+            entries.push(Entry::number(fmt::quantity("ns", at, None), at));
+            entries.push(Entry::number(fmt::quantity("ns", at - before, None), at - before));
+            entries.push(Entry::number(step.n.to_string(), step.n as f64));
+            before = at;
+            let ink = ink(summary, &cell.runtime);
+            rows.push(Line { ink, runtime: fmt::clean(&cell.runtime), cells: entries, span: 1 });
+        }
+    }
+    let start = Phase::Start.word();
+    let caption =
+        format!("Inner steps as the runtimes tell them (medians; the last ones lie inside {start})");
+    Some(Table { caption, columns: titles(&names), rows })
+}

@@ -1,0 +1,340 @@
+//! Everything that the page shows, in words, in the order of the page.
+//!
+//! Templates only arrange: a number never reaches them. All words from outside pass [`fmt::clean`] here and are
+//! escaped there.
+
+use isomark_core::record::{Run, Warning};
+use serde::Serialize;
+
+use crate::answers;
+use crate::charts::svg::svg;
+use crate::charts::{self, Chart};
+use crate::fmt;
+use crate::summary::{Figure, Summary};
+use crate::tables::{self, Table};
+
+/// The page.
+#[derive(Clone, Debug, Serialize)]
+pub struct View {
+    /// Name of the run.
+    pub id: String,
+    /// When, which plan, how many blocks.
+    pub subtitle: String,
+    /// The whole run in one sentence.
+    pub answer: String,
+    /// KVM class, the fact that decides most.
+    pub kvm_class: String,
+    /// What the class was concluded from.
+    pub kvm_evidence: String,
+    /// Facts of the host: name and value.
+    pub host: Vec<(String, String)>,
+    /// Further facts of the host.
+    pub facts: Vec<(String, String)>,
+    /// What was compared: runtime, kind, version or why not.
+    pub runtimes: Vec<RuntimeView>,
+    /// Questions of the headline table: title and what its figures are.
+    pub columns: Vec<ColumnView>,
+    /// Rows of the headline table.
+    pub rows: Vec<RowView>,
+    /// One section per scenario.
+    pub sections: Vec<Section>,
+    /// Warnings: cause and remedy.
+    pub warnings: Vec<Warning>,
+    /// How to measure it again.
+    pub reproduce: Vec<(String, String)>,
+    /// The command line.
+    pub command: String,
+    /// Files beside the page: name and what is in them.
+    pub files: Vec<(String, String)>,
+}
+
+/// A runtime that was asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuntimeView {
+    /// Its name.
+    pub name: String,
+    /// Class of its colour.
+    pub ink: String,
+    /// What it is at heart.
+    pub kind: String,
+    /// Its version, or why it cannot run here.
+    pub note: String,
+}
+
+/// A question of the headline table.
+#[derive(Clone, Debug, Serialize)]
+pub struct ColumnView {
+    /// Scenario.
+    pub scenario: String,
+    /// Where its section is.
+    pub anchor: String,
+    /// What the figures are.
+    pub what: String,
+}
+
+/// A row of the headline table.
+#[derive(Clone, Debug, Serialize)]
+pub struct RowView {
+    /// Runtime.
+    pub runtime: String,
+    /// Class of its colour.
+    pub ink: String,
+    /// What it is at heart.
+    pub kind: String,
+    /// Why it has no figures.
+    pub reason: Option<String>,
+    /// The figures.
+    pub figures: Vec<FigureView>,
+}
+
+/// One answer of the headline table.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct FigureView {
+    /// The value, or `~`.
+    pub value: String,
+    /// The ratio to the process, if there is one.
+    pub ratio: String,
+    /// Its interval.
+    pub interval: String,
+    /// The verdict.
+    pub verdict: String,
+    /// Why nothing can be said, for a pointer over the verdict.
+    pub why: String,
+}
+
+/// One scenario.
+#[derive(Clone, Debug, Serialize)]
+pub struct Section {
+    /// Scenario.
+    pub scenario: String,
+    /// Where it is on the page.
+    pub anchor: String,
+    /// Its question.
+    pub question: String,
+    /// Its answer in a sentence.
+    pub answer: String,
+    /// Its charts.
+    pub charts: Vec<ChartView>,
+    /// The table of its headline metric.
+    pub table: Table,
+    /// Tables for those who want all of it.
+    pub details: Vec<Table>,
+}
+
+/// A chart in the page.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChartView {
+    /// Heading.
+    pub title: String,
+    /// How to read it.
+    pub caption: String,
+    /// For a page with room; markup.
+    pub wide: String,
+    /// For a telephone; markup.
+    pub narrow: String,
+    /// The PNG beside the page.
+    pub file: String,
+}
+
+/// The view of a summary with its charts.
+#[must_use]
+pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
+    let info = &summary.run;
+    let blocks = format!("{} of {} blocks", info.blocks_done, info.blocks);
+    View {
+        id: fmt::clean(&info.id),
+        subtitle: fmt::clean(&format!(
+            "{} · plan {} · {blocks} · seed {}",
+            info.started, info.plan, info.seed
+        )),
+        answer: unbroken(&answers::overall(summary)),
+        kvm_class: fmt::clean(&info.host.kvm_class),
+        kvm_evidence: fmt::clean(&run.host.kvm_evidence),
+        host: host(run),
+        facts: run.host.facts.iter().map(|(k, v)| (fmt::clean(k), fmt::clean(v))).collect(),
+        runtimes: runtimes(run, summary),
+        columns: columns(summary),
+        rows: rows(summary),
+        sections: summary.scenarios().into_iter().map(|name| section(run, summary, name, drawn)).collect(),
+        warnings: warnings(summary),
+        reproduce: reproduce(run),
+        command: command(&run.argv),
+        files: files(drawn),
+    }
+}
+
+/// Words whose intervals are not broken at the end of a line.
+fn unbroken(text: &str) -> String {
+    text.replace('–', "\u{2060}–\u{2060}")
+}
+
+/// Class of a runtime's colour.
+pub(crate) fn ink(summary: &Summary, runtime: &str) -> String {
+    let at = summary.headline.rows.iter().position(|row| row.runtime == runtime);
+    at.map_or_else(|| "i-axis".to_owned(), |at| format!("r{}", at % charts::scene::SERIES))
+}
+
+fn host(run: &Run) -> Vec<(String, String)> {
+    let host = &run.host;
+    let facts = [
+        ("host", host.name.clone()),
+        ("CPU", format!("{} ({} usable)", host.cpu, host.cpus)),
+        ("memory", fmt::quantity("byte", host.memory as f64, None)),
+        ("last-level cache", fmt::quantity("byte", host.llc as f64, None)),
+        ("kernel", host.kernel.clone()),
+        ("cgroup", host.cgroup.clone()),
+        ("hypervisor", host.hypervisor.clone()),
+        ("rights", host.user.clone()),
+        ("best ISA path", host.isa.clone()),
+    ];
+    facts.into_iter().map(|(name, value)| (name.to_owned(), fmt::clean(&value))).collect()
+}
+
+fn runtimes(run: &Run, summary: &Summary) -> Vec<RuntimeView> {
+    let one = |record: &isomark_core::record::RuntimeRecord| RuntimeView {
+        name: fmt::clean(&record.name),
+        ink: ink(summary, &record.name),
+        kind: record.kind.word().to_owned(),
+        note: fmt::clean(match (&record.unavailable, &record.identity) {
+            (Some(skip), _) => &skip.reason,
+            (None, Some(identity)) => &identity.version,
+            (None, None) => "",
+        }),
+    };
+    run.runtimes.iter().map(one).collect()
+}
+
+fn columns(summary: &Summary) -> Vec<ColumnView> {
+    let one = |column: &crate::summary::Column| ColumnView {
+        scenario: fmt::clean(&column.scenario),
+        anchor: anchor(&column.scenario),
+        what: fmt::clean(&column.what),
+    };
+    summary.headline.columns.iter().map(one).collect()
+}
+
+/// A scenario's name as a fragment of an address.
+fn anchor(scenario: &str) -> String {
+    format!("s-{}", charts::file_name(scenario))
+}
+
+fn rows(summary: &Summary) -> Vec<RowView> {
+    let one = |row: &crate::summary::Row| RowView {
+        runtime: fmt::clean(&row.runtime),
+        ink: ink(summary, &row.runtime),
+        kind: row.kind.word().to_owned(),
+        reason: row.reason.as_deref().map(fmt::clean),
+        figures: row.figures.iter().map(|f| f.as_ref().map_or_else(nothing, figure)).collect(),
+    };
+    summary.headline.rows.iter().map(one).collect()
+}
+
+fn nothing() -> FigureView {
+    FigureView { value: "~".to_owned(), ..FigureView::default() }
+}
+
+fn figure(figure: &Figure) -> FigureView {
+    let ratio = figure.ratio.map(|_| answers::ratio(figure)).or_else(|| answers::difference(figure));
+    let interval = figure.ratio.zip(figure.ratio_ci95).map(|(r, ci95)| fmt::ratio_interval(r, ci95));
+    let interval = interval.unwrap_or_default();
+    let verdict = figure.verdict.map_or("", |verdict| verdict.word()).to_owned();
+    let why = figure.why.as_deref().map(fmt::clean).unwrap_or_default();
+    match (figure.value, ratio) {
+        (Some(_), ratio) => FigureView {
+            value: answers::value(figure),
+            ratio: ratio.unwrap_or_default(),
+            interval,
+            verdict,
+            why,
+        },
+        (None, Some(ratio)) => FigureView { value: ratio, ratio: String::new(), interval, verdict, why },
+        (None, None) => FigureView { value: "1×".to_owned(), ..FigureView::default() },
+    }
+}
+
+fn section(run: &Run, summary: &Summary, name: &str, drawn: &[Chart]) -> Section {
+    let mine = drawn.iter().filter(|chart| chart.scenario == name);
+    Section {
+        scenario: fmt::clean(name),
+        anchor: anchor(name),
+        question: question(name),
+        answer: unbroken(&answers::of_scenario(summary, name)),
+        charts: mine.map(chart).collect(),
+        table: tables::headline(run, summary, name),
+        details: tables::details(run, summary, name),
+    }
+}
+
+fn question(scenario: &str) -> String {
+    match scenario {
+        "startup" => "How long until it runs?".to_owned(),
+        "memory" => "What does it weigh in memory?".to_owned(),
+        "disk" => "What does it take of the disk?".to_owned(),
+        "throughput" => "How fast does it compute inside?".to_owned(),
+        "program" => "How long does your program take?".to_owned(),
+        other => fmt::clean(other),
+    }
+}
+
+fn chart(chart: &Chart) -> ChartView {
+    let label = format!("{}. {}", chart.title, chart.caption);
+    ChartView {
+        title: chart.title.clone(),
+        caption: chart.caption.clone(),
+        wide: svg(&chart.wide, "chart wide", &label),
+        narrow: svg(&chart.narrow, "chart narrow", &label),
+        file: format!("charts/{}.png", chart.name),
+    }
+}
+
+fn warnings(summary: &Summary) -> Vec<Warning> {
+    let one = |w: &Warning| Warning { cause: fmt::clean(&w.cause), remedy: fmt::clean(&w.remedy) };
+    summary.warnings.iter().map(one).collect()
+}
+
+fn reproduce(run: &Run) -> Vec<(String, String)> {
+    let mut all = vec![
+        ("isomark".to_owned(), run.isomark.clone()),
+        ("seed".to_owned(), run.seed.to_string()),
+        ("payload SHA-256".to_owned(), run.payload.sha256.clone()),
+        (
+            "payload".to_owned(),
+            format!("{}, {}", run.payload.target, fmt::quantity("byte", run.payload.bytes as f64, None)),
+        ),
+    ];
+    if let Some(program) = &run.program {
+        all.push((
+            "program".to_owned(),
+            command(&[std::slice::from_ref(&program.path), &program.args].concat()),
+        ));
+        all.push(("program SHA-256".to_owned(), program.sha256.clone()));
+    }
+    all.into_iter().map(|(name, value)| (name, fmt::clean(&value))).collect()
+}
+
+/// A command line that a shell would read as these words.
+fn command(argv: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
+    let quoted = argv.iter().map(|word| {
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    fmt::clean(&quoted.collect::<Vec<_>>().join(" "))
+}
+
+fn files(drawn: &[Chart]) -> Vec<(String, String)> {
+    let fixed = [
+        ("summary.json", "the answers as numbers"),
+        ("summary.md", "the answers for a pull request"),
+        ("samples.csv", "every value in a row of its own"),
+        ("samples.jsonl", "every trial as it was recorded"),
+        ("blocks.jsonl", "how noisy the host was"),
+        ("run.json", "plan, host and identities, written before the first sample"),
+    ];
+    let fixed = fixed.map(|(name, what)| (name.to_owned(), what.to_owned()));
+    let pictures = drawn.iter().map(|chart| (format!("charts/{}.png", chart.name), chart.title.clone()));
+    fixed.into_iter().chain(pictures).collect()
+}

@@ -42,6 +42,7 @@ impl Runtime for Process<'_> {
             provisions: vec!["host".into()],
             details: [("isolation".into(), "none: the host's root, users, network and processes".into())]
                 .into(),
+            ..Identity::default()
         })
     }
 

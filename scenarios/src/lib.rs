@@ -1,1 +1,34 @@
-//! To be written.
+//! The shelf: every question that can be asked of a runtime, in the order reports answer them.
+//!
+//! A new scenario is one file here and one line in [`SHELF`]; a new shape of run is one file in `plans/`.
+
+mod disk;
+mod memory;
+mod program;
+mod startup;
+mod throughput;
+
+use isomark_core::Scenario;
+
+/// All scenarios.
+pub const SHELF: &[Scenario] =
+    &[startup::SCENARIO, memory::SCENARIO, disk::SCENARIO, throughput::SCENARIO, program::SCENARIO];
+
+/// The plans that come with isomark, by name, as TOML.
+pub const PLANS: &[(&str, &str)] = &[
+    ("quick", include_str!("../plans/quick.toml")),
+    ("full", include_str!("../plans/full.toml")),
+    ("smoke", include_str!("../plans/smoke.toml")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_stands_twice_on_a_shelf() {
+        let names = SHELF.iter().map(|s| s.name).chain(PLANS.iter().map(|p| p.0)).collect::<Vec<_>>();
+        let distinct = names.iter().collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(names.len(), distinct.len(), "{names:?}");
+    }
+}

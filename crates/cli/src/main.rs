@@ -1,1 +1,40 @@
-fn main() {}
+//! `isomark`: the command line. Only this crate prints and exits.
+//!
+//! Results go to stdout, everything else to stderr; the exit code says what happened (see [`exit`]).
+
+mod args;
+mod exit;
+mod place;
+mod progress;
+mod verb;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Verb};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.verb {
+        Verb::Run(args) => verb::run::run(args),
+        Verb::Exec(args) => verb::exec::exec(args),
+        Verb::List(args) => verb::list::list(args),
+        Verb::Doctor(args) => verb::doctor::doctor(args),
+        Verb::Report(args) => verb::report::report(args),
+        Verb::Clean(args) => verb::clean::clean(args),
+        Verb::Completions { shell } => verb::shell::completions(*shell),
+        Verb::Man => verb::shell::man(),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            // A reader that has gone (`isomark list | head`) is no failure of ours.
+            if exit::is_broken_pipe(&e) {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("isomark: {e:#}");
+            ExitCode::from(exit::code(&e))
+        }
+    }
+}

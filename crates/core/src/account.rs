@@ -113,27 +113,57 @@ pub struct Disk {
     pub in_memory: u64,
 }
 
+/// What an instance alone occupies: its files on disk, and its layer in memory if it has one.
+///
+/// # Errors
+/// If something there cannot be read.
+pub fn private(anatomy: &Anatomy) -> Result<Disk, Error> {
+    let mut sum = disk(&anatomy.private)?;
+    if let Some((root, lower)) = &anatomy.layer {
+        let layer = walk(std::slice::from_ref(root), &|path, meta| !is_below(path, meta, root, lower))?;
+        sum.logical += layer.logical;
+        sum.allocated += layer.allocated;
+        sum.in_memory += layer.allocated;
+    }
+    Ok(sum)
+}
+
 /// Adds up everything below `paths`.
 ///
 /// # Errors
 /// If something there cannot be read.
 pub fn disk(paths: &[PathBuf]) -> Result<Disk, Error> {
+    walk(paths, &|_, _| true)
+}
+
+/// Whether a file of an overlay is the unchanged one of its lower directory.
+fn is_below(path: &Path, meta: &fs::Metadata, root: &Path, lower: &Path) -> bool {
+    let Ok(inside) = path.strip_prefix(root) else { return false };
+    let below = fs::symlink_metadata(lower.join(inside));
+    below.is_ok_and(|b| b.is_dir() || (b.len() == meta.len() && b.mtime() == meta.mtime()))
+}
+
+/// Adds up what `counts`, without leaving a starting point's file system (`/proc` in a root, say).
+fn walk(paths: &[PathBuf], counts: &dyn Fn(&Path, &fs::Metadata) -> bool) -> Result<Disk, Error> {
     let mut sum = Disk::default();
     let mut seen = BTreeSet::new();
-    let mut todo = paths.to_vec();
-    while let Some(path) = todo.pop() {
+    let mut todo = paths.iter().map(|path| (path.clone(), None)).collect::<Vec<_>>();
+    while let Some((path, device)) = todo.pop() {
         let fail = |e| Error::os(format!("account for {}", path.display()), e);
         let meta = fs::symlink_metadata(&path).map_err(fail)?;
-        if !seen.insert((meta.dev(), meta.ino())) {
+        let elsewhere = meta.is_dir() && device.is_some_and(|device| device != meta.dev());
+        if elsewhere || !seen.insert((meta.dev(), meta.ino())) {
             continue;
         }
-        let allocated = meta.blocks() * 512;
-        sum.logical += if meta.is_file() { meta.len() } else { 0 };
-        sum.allocated += allocated;
-        sum.in_memory += if in_memory(&path) { allocated } else { 0 };
+        if counts(&path, &meta) {
+            let allocated = meta.blocks() * 512;
+            sum.logical += if meta.is_file() { meta.len() } else { 0 };
+            sum.allocated += allocated;
+            sum.in_memory += if in_memory(&path) { allocated } else { 0 };
+        }
         if meta.is_dir() {
             let entries = fs::read_dir(&path).map_err(fail)?;
-            todo.extend(entries.flatten().map(|entry| entry.path()));
+            todo.extend(entries.flatten().map(|entry| (entry.path(), Some(meta.dev()))));
         }
     }
     Ok(sum)

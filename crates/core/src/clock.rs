@@ -11,10 +11,10 @@ pub fn monotonic_ns() -> u64 {
     read(ClockId::CLOCK_MONOTONIC)
 }
 
-/// CPU time that the calling thread has used, in ns: what creating an instance costs the harness itself.
+/// CPU time that all threads of this process have used, in ns: what creating an instance costs the harness itself.
 #[must_use]
-pub fn thread_cpu_ns() -> u64 {
-    read(ClockId::CLOCK_THREAD_CPUTIME_ID)
+pub fn process_cpu_ns() -> u64 {
+    read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
 fn read(clock: ClockId) -> u64 {

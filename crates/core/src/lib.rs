@@ -14,6 +14,7 @@ pub mod record;
 pub mod runtime;
 pub mod scenario;
 pub mod site;
+pub mod slope;
 pub mod store;
 pub mod trial;
 
@@ -24,6 +25,6 @@ pub use metric::{Better, Metric};
 pub use params::{Params, Value};
 pub use phase::Phase;
 pub use runtime::{Ability, Anatomy, Exit, Identity, Instance, Kind, Program, Runtime, Spec, Step, Usage};
-pub use scenario::Scenario;
+pub use scenario::{Refusal, Scenario};
 pub use site::Site;
-pub use trial::{Sandbox, Trial};
+pub use trial::{Bench, Sandbox, Trial};

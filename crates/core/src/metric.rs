@@ -23,24 +23,43 @@ pub struct Metric {
     pub unit: Cow<'static, str>,
     /// Which direction is better.
     pub better: Better,
+    /// Whether a runtime may have no such quantity (guest RAM of a process): absent then, not failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 impl Metric {
+    /// The same metric for a quantity that not every runtime has.
+    #[must_use]
+    pub fn if_any(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
     /// A duration in ns.
     #[must_use]
     pub const fn time(name: &'static str) -> Self {
-        Self { name: Cow::Borrowed(name), unit: Cow::Borrowed("ns"), better: Better::Lower }
+        Self { name: Cow::Borrowed(name), unit: Cow::Borrowed("ns"), better: Better::Lower, optional: false }
     }
 
     /// A size in bytes.
     #[must_use]
     pub const fn size(name: &'static str) -> Self {
-        Self { name: Cow::Borrowed(name), unit: Cow::Borrowed("byte"), better: Better::Lower }
+        Self {
+            name: Cow::Borrowed(name),
+            unit: Cow::Borrowed("byte"),
+            better: Better::Lower,
+            optional: false,
+        }
     }
 
     /// A rate of `work` units per second.
     #[must_use]
     pub fn rate(name: &'static str, work: &str) -> Self {
-        Self { name: Cow::Borrowed(name), unit: format!("{work}/s").into(), better: Better::Higher }
+        Self {
+            name: Cow::Borrowed(name),
+            unit: format!("{work}/s").into(),
+            better: Better::Higher,
+            optional: false,
+        }
     }
 }

@@ -125,6 +125,7 @@ impl Ability {
 
 /// Who a runtime is on this host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Identity {
     /// Version text of the tool or of isomark.
     pub version: String,
@@ -134,6 +135,8 @@ pub struct Identity {
     pub folded: Vec<(Phase, Phase)>,
     /// Ways in which it can provision a root file system; the first is the default.
     pub provisions: Vec<String>,
+    /// Files of its own that it reads at every start: what a cold start evicts.
+    pub files: Vec<PathBuf>,
     /// Everything else that tells this configuration from another: namespaces, limits, argv, hashes.
     pub details: BTreeMap<String, String>,
 }
@@ -282,6 +285,10 @@ pub struct Anatomy {
     pub guest_ram: Option<(u64, u64)>,
     /// Files and directories that all instances share.
     pub shared: Vec<PathBuf>,
-    /// Files and directories of this instance alone. Paths may lead through `/proc/PID/root`.
+    /// Files and directories of this instance alone, on disk.
     pub private: Vec<PathBuf>,
+    /// A root whose own layer lies in memory: where it can be read while it runs, and the directory below it.
+    pub layer: Option<(PathBuf, PathBuf)>,
+    /// Whether its files lie in its processes' memory and nowhere else (a guest's in-memory root).
+    pub files_in_memory: bool,
 }

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::account;
-use crate::clock::{monotonic_ns, thread_cpu_ns};
+use crate::clock::{monotonic_ns, process_cpu_ns};
 use crate::error::Error;
 use crate::image::Image;
 use crate::params::Params;
 use crate::payload::{Job, Reply};
 use crate::phase::Phase;
-use crate::runtime::{Anatomy, Exit, Instance, Program, Runtime, Spec, Usage};
+use crate::runtime::{Ability, Anatomy, Exit, Identity, Instance, Program, Runtime, Spec, Usage};
 
 /// Memory of an instance when a plan asks for none, in bytes.
 pub const DEFAULT_MEMORY: u64 = 128 << 20;
@@ -31,10 +31,10 @@ pub struct Bench {
     pub tsc_hz: u64,
     /// CPUs of the host.
     pub cpus: u32,
+    /// Last-level cache of the host in bytes.
+    pub llc: u64,
     /// Bound on every blocking call.
     pub deadline: Duration,
-    /// Files that the runtime reads at start: what a cold start evicts.
-    pub files: Vec<std::path::PathBuf>,
     /// Directory on the file system where instances are provisioned.
     pub scratch: std::path::PathBuf,
 }
@@ -59,6 +59,7 @@ pub struct Log {
 /// One iteration of a scenario on a runtime.
 pub struct Trial<'a> {
     runtime: &'a dyn Runtime,
+    identity: &'a Identity,
     params: &'a Params,
     bench: &'a Bench,
     log: RefCell<Log>,
@@ -67,8 +68,13 @@ pub struct Trial<'a> {
 impl<'a> Trial<'a> {
     /// A trial that has not begun.
     #[must_use]
-    pub fn new(runtime: &'a dyn Runtime, params: &'a Params, bench: &'a Bench) -> Self {
-        Self { runtime, params, bench, log: RefCell::default() }
+    pub fn new(
+        runtime: &'a dyn Runtime,
+        identity: &'a Identity,
+        params: &'a Params,
+        bench: &'a Bench,
+    ) -> Self {
+        Self { runtime, identity, params, bench, log: RefCell::default() }
     }
 
     /// The parameters of the cell.
@@ -106,6 +112,28 @@ impl<'a> Trial<'a> {
         Ok(Sandbox { trial: self, instance })
     }
 
+    /// Whether the runtime can do this.
+    #[must_use]
+    pub fn can(&self, ability: Ability) -> bool {
+        self.identity.can.contains(&ability)
+    }
+
+    /// Drops the payload's and the runtime's own files from the page cache; nobody else's (`posix_fadvise(2)`).
+    ///
+    /// # Errors
+    /// If a file cannot be opened, or the kernel does not take the advice.
+    pub fn evict(&self) -> Result<(), Error> {
+        use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+        let own = self.identity.files.iter().map(std::path::PathBuf::as_path);
+        for path in own.chain([self.bench.payload.path()]) {
+            let op = || format!("drop {} from the page cache", path.display());
+            let file = std::fs::File::open(path).map_err(|e| Error::os(op(), e))?;
+            posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
+                .map_err(|e| Error::os(op(), e))?;
+        }
+        Ok(())
+    }
+
     /// Records the value of a metric that the scenario declares.
     pub fn note(&self, metric: &str, value: f64) {
         self.log.borrow_mut().values.insert(metric.to_owned(), value);
@@ -122,7 +150,7 @@ impl<'a> Trial<'a> {
         self.log.borrow().phases.iter().filter(|(p, _)| *p == phase).map(|(_, ns)| ns).sum()
     }
 
-    /// CPU time that the harness's own thread spent inside lifecycle calls so far, in ns.
+    /// CPU time that the harness itself spent inside lifecycle calls so far, in ns.
     #[must_use]
     pub fn harness_cpu_ns(&self) -> u64 {
         self.log.borrow().cpu_ns
@@ -136,12 +164,12 @@ impl<'a> Trial<'a> {
 
     fn timed<T>(&self, phase: Phase, call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         self.log.borrow_mut().current = Some(phase);
-        let cpu = thread_cpu_ns();
+        let cpu = process_cpu_ns();
         let began = monotonic_ns();
         let result = call();
         let took = monotonic_ns() - began;
         let mut log = self.log.borrow_mut();
-        log.cpu_ns += thread_cpu_ns().saturating_sub(cpu);
+        log.cpu_ns += process_cpu_ns().saturating_sub(cpu);
         log.phases.push((phase, took));
         if result.is_ok() {
             log.current = None;
@@ -240,7 +268,7 @@ impl Sandbox<'_> {
 
 /// Whether a reply is right, and whether the duration it tells can be true within the host's own bracket.
 fn check(job: &Job, reply: &Reply, took_ns: u64) -> Result<(), Error> {
-    answers_check(job, reply).map_err(|e| Error::WrongAnswer(e.to_string()))?;
+    isomark_payload::answers::check(job, reply).map_err(|e| Error::WrongAnswer(e.to_string()))?;
     let Job::Kernel { name, tsc_hz, .. } = job else { return Ok(()) };
     let ticks = reply.u64("total_ticks").map_err(|e| Error::WrongAnswer(e.to_string()))?;
     let told_ns = ticks as f64 / *tsc_hz as f64 * 1e9;
@@ -249,8 +277,5 @@ fn check(job: &Job, reply: &Reply, took_ns: u64) -> Result<(), Error> {
         let text = format!("{name} tells {told_ns:.0} ns of work within a host bracket of {took_ns} ns");
         return Err(Error::WrongAnswer(text));
     }
-    Ok(())
-}
-fn answers_check(_: &Job, _: &Reply) -> Result<(), isomark_payload::WireError> {
     Ok(())
 }

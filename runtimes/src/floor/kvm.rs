@@ -71,7 +71,9 @@ impl Machine {
         match cpu.run().map_err(fail("KVM_RUN"))? {
             VcpuExit::Hlt => {}
             other => {
-                return Err(Error::Unsupported(format!("the bare machine left with {other:?}, not with hlt")));
+                return Err(Error::Unsupported(format!(
+                    "the bare machine left with {other:?}, not with hlt"
+                )));
             }
         }
         Ok(Self { _cpu: cpu, _machine: machine, _memory: memory })

@@ -10,6 +10,6 @@ mod step;
 mod sys;
 
 pub(crate) use child::Child;
-pub(crate) use pipes::Wire;
+pub(crate) use pipes::{Ends, Wire};
 pub(crate) use step::{Launch, Step, c};
 pub(crate) use sys::{loopback_up, wake};

@@ -43,6 +43,8 @@ pub(crate) enum Step {
     Limit { resource: u32, value: u64 },
     /// Empty the bounding set.
     DropBounding,
+    /// Execute as root without gaining capabilities by that (`SECBIT_NOROOT` and its kin, locked; capabilities(7)).
+    NoRootPrivileges,
     /// Empty the effective, permitted and inheritable sets (and with them the ambient set).
     DropCapabilities,
     /// `PR_SET_NO_NEW_PRIVS`.
@@ -71,6 +73,7 @@ impl fmt::Display for Step {
             Self::EnterNetwork { .. } => f.write_str("enter the network namespace"),
             Self::Limit { resource, value } => write!(f, "set resource limit {resource} to {value}"),
             Self::DropBounding => f.write_str("empty the capability bounding set"),
+            Self::NoRootPrivileges => f.write_str("give up root's privileges at execve"),
             Self::DropCapabilities => f.write_str("drop all capabilities"),
             Self::NoNewPrivileges => f.write_str("set no_new_privs"),
             Self::Seccomp(_) => f.write_str("install the seccomp filter"),

@@ -165,9 +165,9 @@ impl Runtime for Namespace<'_> {
         Ok(Identity {
             version: env!("CARGO_PKG_VERSION").into(),
             can: vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Disk, Ability::Programs],
-            folded: Vec::new(),
             provisions: Provision::ALL.iter().map(|p| p.word().to_owned()).collect(),
             details: details.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            ..Identity::default()
         })
     }
 
@@ -350,22 +350,16 @@ impl Instance for Container {
     }
 
     fn anatomy(&self) -> Anatomy {
-        let own = self.own.clone().map_or_else(
-            // The layer in memory is reachable only through the instance's own root while it runs.
-            || {
-                self.running
-                    .iter()
-                    .map(|(child, _)| PathBuf::from(format!("/proc/{}/root", child.pid())))
-                    .collect()
-            },
-            |dir| vec![dir],
-        );
+        // A layer in memory can be reached only through the instance's own root, while it runs.
+        let root = self.running.as_ref().filter(|_| self.own.is_none());
+        let root = root.map(|(child, _)| PathBuf::from(format!("/proc/{}/root", child.pid())));
         Anatomy {
             processes: self.running.iter().map(|(child, _)| (child.pid(), Role::Program)).collect(),
             cgroup: self.group.as_ref().and_then(Group::memory),
-            guest_ram: None,
             shared: vec![self.lower.dir().to_owned()],
-            private: own,
+            private: self.own.clone().into_iter().collect(),
+            layer: root.map(|root| (root, self.lower.dir().to_owned())),
+            ..Anatomy::default()
         }
     }
 }

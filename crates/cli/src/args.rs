@@ -1,0 +1,244 @@
+//! The flags. Every one has an environment variable `ISOMARK_…`; every verb has examples.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Weighs isolation: one program as a process, in containers and in virtual machines, on one clock.
+#[derive(Debug, Parser)]
+#[command(name = "isomark", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    after_help = "Start here:\n  isomark doctor        what can be measured on this host, and how to get the rest\n  isomark run           startup, memory, disk and throughput of every runtime, with a report\n\nExit codes: 0 fine, 1 internal error, 2 usage or bad input, 4 nothing selected,\n6 required runtime unavailable, 7 a payload answered wrongly, 130/143 interrupted"
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Measure: run a plan, leave a run folder with a report
+    Run(Run),
+    /// Run a static program once in a runtime, with its streams and exit status passed through
+    Exec(Exec),
+    /// Show runtimes, scenarios and plans
+    List(List),
+    /// Say what can be measured on this host, and how to get the rest
+    Doctor(Doctor),
+    /// Render the report of a run again
+    Report(Report),
+    /// Take away what dead commands left on this host
+    Clean(Clean),
+    /// Print a completion script for a shell
+    Completions {
+        /// Shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// `isomark run`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  isomark run                                        the quick plan on every runtime\n  isomark run --runtime process,microvm --scenario startup --runs 100\n  isomark run --program '/bin/busybox true'          your own static program in every runtime\n  isomark run --resume bench-results/latest          go on with a run that was cut short"
+)]
+pub(crate) struct Run {
+    /// Plan: a name from `isomark list`, or a TOML file
+    #[arg(long, env = "ISOMARK_PLAN", value_name = "NAME|FILE")]
+    pub plan: Option<String>,
+    /// Only these runtimes
+    #[arg(long, env = "ISOMARK_RUNTIME", value_delimiter = ',', value_name = "A,B")]
+    pub runtime: Vec<String>,
+    /// Only these scenarios
+    #[arg(long, env = "ISOMARK_SCENARIO", value_delimiter = ',', value_name = "X,Y")]
+    pub scenario: Vec<String>,
+    /// Blocks: trials of each cell (the plan's number by default)
+    #[arg(long, env = "ISOMARK_RUNS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub runs: Option<u32>,
+    /// Seed of the order of trials (drawn and stored by default)
+    #[arg(long, env = "ISOMARK_SEED", value_name = "N")]
+    pub seed: Option<u64>,
+    /// Begin no block after this time, e.g. 90s, 10m
+    #[arg(long, env = "ISOMARK_TIME_BUDGET", value_name = "T", value_parser = duration)]
+    pub time_budget: Option<Duration>,
+    /// Folder of the run (below bench-results/ by default)
+    #[arg(long, env = "ISOMARK_OUT", value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with a run that was cut short
+    #[arg(long, env = "ISOMARK_RESUME", value_name = "DIR", conflicts_with_all = ["plan", "runtime", "scenario", "runs", "seed", "out", "program", "payload"])]
+    pub resume: Option<PathBuf>,
+    /// Fail with exit code 6 if one of these runtimes is unavailable
+    #[arg(long, env = "ISOMARK_REQUIRE", value_delimiter = ',', value_name = "A,B")]
+    pub require: Vec<String>,
+    /// Measure your own static program from start to exit in every runtime
+    #[arg(long, env = "ISOMARK_PROGRAM", value_name = "CMD ARGS")]
+    pub program: Option<String>,
+    /// Another payload ELF that speaks the wire (the built-in one by default)
+    #[arg(long, env = "ISOMARK_PAYLOAD", value_name = "FILE")]
+    pub payload: Option<PathBuf>,
+    /// Bound on every wait for an instance
+    #[arg(long, env = "ISOMARK_DEADLINE", value_name = "T", value_parser = duration, default_value = "60s")]
+    pub deadline: Duration,
+    /// Folder whose files replace the report's templates of the same name
+    #[arg(long, env = "ISOMARK_TEMPLATES", value_name = "DIR")]
+    pub templates: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+    /// No progress bar and no notes
+    #[arg(long, short, env = "ISOMARK_QUIET")]
+    pub quiet: bool,
+}
+
+/// `isomark exec`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  isomark exec --runtime microvm -- /bin/busybox echo hello\n  isomark exec --runtime namespace --memory 64M -- ./server --once\n\nThe exit status is the program's own, or 128 + the signal that ended it."
+)]
+pub(crate) struct Exec {
+    /// Runtime
+    #[arg(long, env = "ISOMARK_RUNTIME", value_name = "R")]
+    pub runtime: String,
+    /// Memory limit of a container, RAM of a virtual machine
+    #[arg(long, env = "ISOMARK_MEMORY", value_name = "SIZE", value_parser = size, default_value = "512M")]
+    pub memory: u64,
+    /// Environment variable of the program (it gets PATH, HOME, TERM and LANG only)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = variable)]
+    pub env: Vec<(String, String)>,
+    /// End the program after this time
+    #[arg(long, env = "ISOMARK_DEADLINE", value_name = "T", value_parser = duration)]
+    pub deadline: Option<Duration>,
+    /// Static program, and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM ARGS")]
+    pub command: Vec<String>,
+}
+
+/// `isomark list`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  isomark list\n  isomark list --format json")]
+pub(crate) struct List {
+    /// How the result is printed
+    #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `isomark doctor`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  isomark doctor\n  isomark doctor --require microvm     exit code 6 if it is unavailable"
+)]
+pub(crate) struct Doctor {
+    /// How the result is printed
+    #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+    /// Fail with exit code 6 if one of these runtimes is unavailable
+    #[arg(long, env = "ISOMARK_REQUIRE", value_delimiter = ',', value_name = "A,B")]
+    pub require: Vec<String>,
+}
+
+/// `isomark report`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  isomark report bench-results/latest\n  isomark report --templates my-look bench-results/2026-*"
+)]
+pub(crate) struct Report {
+    /// Run folders
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Folder whose files replace the report's templates of the same name
+    #[arg(long, env = "ISOMARK_TEMPLATES", value_name = "DIR")]
+    pub templates: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `isomark clean`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  isomark clean --dry-run")]
+pub(crate) struct Clean {
+    /// Only tell what would be taken away
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// "90s", "10m", "500ms", "2h".
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split(text);
+    let scale = match unit {
+        "ms" => 1e-3,
+        "s" | "" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        other => return Err(format!("unit {other:?} is none of ms, s, m, h")),
+    };
+    let seconds =
+        number.parse::<f64>().map_err(|_| format!("{number:?} is not a number; write 90s or 10m"))? * scale;
+    Some(seconds)
+        .filter(|s| (0.001..=1e6).contains(s))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("{text:?} is not between 1 ms and a million seconds"))
+}
+
+/// "64M", "1G", "134217728": bytes.
+fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = split(text);
+    let shift = match unit.trim_end_matches("iB").trim_end_matches('B').to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        other => return Err(format!("unit {other:?} is none of K, M, G")),
+    };
+    let number =
+        number.parse::<u64>().map_err(|_| format!("{number:?} is not a whole number; write 64M or 1G"))?;
+    number.checked_mul(1 << shift).filter(|n| *n > 0).ok_or_else(|| format!("{text:?} is out of range"))
+}
+
+fn split(text: &str) -> (&str, &str) {
+    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    text.split_at(at)
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("{text:?} is not KEY=VALUE")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_and_sizes_have_units() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert!(duration("fast").is_err() && duration("1y").is_err() && duration("0").is_err());
+        assert_eq!((size("64M"), size("1GiB"), size("4096")), (Ok(64 << 20), Ok(1 << 30), Ok(4096)));
+        assert!(size("0").is_err() && size("1.5G").is_err() && size("99999999999G").is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! The progress of a run on stderr, drawn between trials only.
+//!
+//! There is no ticker: a bar that redraws by itself would take time from the very trials it counts.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use isomark_core::Error;
+use isomark_core::record::Outcome;
+use isomark_core::store::Writer;
+use isomark_engine::{Event, Sink};
+
+/// Stores every sample as it ends and shows how far the run is.
+pub(crate) struct Progress {
+    writer: Writer,
+    bar: ProgressBar,
+    /// Whether a payload answered wrongly.
+    pub wrong: bool,
+    /// Trials that failed.
+    pub failed: usize,
+}
+
+impl Progress {
+    /// A run that is stored through `writer`; shown on a terminal, unless `quiet` or in CI.
+    pub(crate) fn new(writer: Writer, quiet: bool) -> Self {
+        let shown = !quiet && std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
+        let target = if shown { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} trials, {eta} left  {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { writer, bar, wrong: false, failed: 0 }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Sink for Progress {
+    fn on(&mut self, event: Event<'_>) -> Result<(), Error> {
+        match event {
+            Event::Next(done, total, cell) => {
+                self.bar.set_length(total as u64);
+                self.bar.set_position(done as u64);
+                self.bar.set_message(format!("{} {}", cell.runtime, cell.scenario));
+                Ok(())
+            }
+            Event::Sample(sample) => {
+                if let Outcome::Failed(failure) = &sample.outcome {
+                    self.failed += 1;
+                    self.wrong |= failure.kind == "wrong-answer";
+                }
+                self.writer.sample(sample)
+            }
+            Event::Block(block) => self.writer.block(block),
+        }
+    }
+}

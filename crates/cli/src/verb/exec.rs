@@ -1,0 +1,102 @@
+//! `isomark exec`: any static program, once, in a runtime, as if it were started by the shell.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use isomark_core::runtime::{Program, Stdio};
+use isomark_core::{Error, Image, Kind, Runtime, Spec, Usage};
+use isomark_engine::{host, settle};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::args;
+use crate::exit::{self, With};
+use crate::place::Place;
+
+/// "Without a deadline": longer than any program that is waited for.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// The verb. Its exit code is the program's.
+pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
+    let (name, rest) = args.command.split_first().context("name a program after --")?;
+    let image = Image::open(&find(name)?)?;
+    let mut env = environment();
+    for (key, value) in &args.env {
+        env.retain(|(known, _)| known != key);
+        env.push((key.clone(), value.clone()));
+    }
+    let place = Place::take()?;
+    let shelf = isomark_runtimes::shelf(place.site());
+    let runtime = pick(&shelf, &args.runtime)?;
+    let program = Program { image, name: name.clone(), args: rest.to_vec(), env, stdio: Stdio::Inherit };
+    let spec = Spec {
+        program,
+        memory: args.memory,
+        cpus: host::cpus(),
+        provision: None,
+        huge_pages: true,
+        deadline: args.deadline.unwrap_or(FOREVER),
+    };
+    watch(place.site())?;
+    let usage = once(runtime, &spec)?;
+    if !usage.unserved.is_empty() {
+        eprintln!("isomark: {} did not serve: {}", args.runtime, usage.unserved.join(", "));
+    }
+    Ok(u8::try_from(usage.exit.shell_status() & 0xff).unwrap_or(exit::INTERNAL))
+}
+
+fn once(runtime: &dyn Runtime, spec: &Spec) -> Result<Usage, Error> {
+    let mut instance = runtime.create(spec)?;
+    let usage = instance.start().and_then(|()| instance.stop());
+    Error::join(usage, instance.remove())
+}
+
+fn pick<'s>(shelf: &'s [Box<dyn Runtime + 's>], name: &str) -> Result<&'s dyn Runtime> {
+    let boxes = || shelf.iter().filter(|r| r.kind() != Kind::Floor);
+    let runtime = boxes().find(|r| r.name() == name).ok_or_else(|| {
+        let known = boxes().map(|r| r.name()).collect::<Vec<_>>().join(", ");
+        Error::Input(format!("runtime {name:?} is not on the shelf: {known}"))
+    })?;
+    if let Err(why) = runtime.probe() {
+        bail!(With(exit::UNFIT, format!("{name} is unavailable: {}; remedy: {}", why.reason, why.remedy)));
+    }
+    Ok(runtime.as_ref())
+}
+
+/// Ends the instance with this process when a signal asks for it: instances die with the harness, and what it made on
+/// the host is taken away first.
+fn watch(site: &isomark_core::Site) -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("install signal handlers")?;
+    let (dir, tag) = (site.dir().to_owned(), site.tag().to_owned());
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            let _ = settle::leave_named(&dir, &tag);
+            std::process::exit(128 + signal);
+        }
+    });
+    Ok(())
+}
+
+/// A program by path, or by name along `PATH`.
+pub(crate) fn find(name: &str) -> Result<PathBuf, Error> {
+    if name.contains('/') {
+        return Ok(PathBuf::from(name));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
+    found.ok_or_else(|| Error::Input(format!("program {name:?} is neither a path nor found along PATH")))
+}
+
+/// The environment of a user's program: the same in every runtime.
+pub(crate) fn environment() -> Vec<(String, String)> {
+    let or = |name: &str, default: &str| {
+        (name.to_owned(), std::env::var(name).unwrap_or_else(|_| default.to_owned()))
+    };
+    vec![
+        or("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        or("HOME", "/"),
+        or("TERM", "dumb"),
+        or("LANG", "C.UTF-8"),
+    ]
+}

@@ -1,0 +1,124 @@
+//! `isomark list`: what there is to choose from.
+
+use std::io::Write;
+
+use anyhow::Result;
+use comfy_table::{ContentArrangement, Table, presets};
+use isomark_core::{Kind, Params, Runtime};
+use isomark_scenarios::{PLANS, SHELF};
+use serde::Serialize;
+
+use crate::args::{self, Format};
+use crate::exit;
+use crate::place::Place;
+
+/// `list --format json`.
+#[derive(Serialize)]
+struct Listing {
+    payload_sha256: String,
+    runtimes: Vec<Entry>,
+    scenarios: Vec<Question>,
+    plans: Vec<PlanEntry>,
+}
+
+/// A runtime in a listing.
+#[derive(Serialize)]
+pub(crate) struct Entry {
+    pub name: String,
+    pub kind: Kind,
+    pub status: &'static str,
+    pub version: Option<String>,
+    pub reason: Option<String>,
+    pub remedy: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Question {
+    name: &'static str,
+    question: &'static str,
+    metrics: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct PlanEntry {
+    name: String,
+    about: String,
+    blocks: u32,
+}
+
+/// The verb.
+pub(crate) fn list(args: &args::List) -> Result<u8> {
+    let place = Place::take()?;
+    let shelf = isomark_runtimes::shelf(place.site());
+    let listing = Listing {
+        payload_sha256: isomark_core::image::sha256(isomark_runtimes::embedded::PAYLOAD),
+        runtimes: entries(&shelf),
+        scenarios: SHELF.iter().map(question).collect(),
+        plans: plans()?,
+    };
+    let mut out = std::io::stdout().lock();
+    match args.format {
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, &listing)?;
+            writeln!(out)?;
+        }
+        Format::Human => human(&mut out, &listing)?,
+    }
+    Ok(exit::FINE)
+}
+
+/// Every runtime but the floors, which are no ways of running anything.
+pub(crate) fn entries(shelf: &[Box<dyn Runtime + '_>]) -> Vec<Entry> {
+    let entry = |runtime: &Box<dyn Runtime + '_>| {
+        let (status, version, why) = match runtime.probe() {
+            Ok(identity) => ("available", Some(identity.version), None),
+            Err(why) => ("unavailable", None, Some(why)),
+        };
+        let (reason, remedy) = why.map(|why| (why.reason, why.remedy)).unzip();
+        Entry { name: runtime.name().into(), kind: runtime.kind(), status, version, reason, remedy }
+    };
+    shelf.iter().filter(|r| r.kind() != Kind::Floor).map(entry).collect()
+}
+
+fn question(scenario: &isomark_core::Scenario) -> Question {
+    let metrics = (scenario.metrics)(&Params::new()).into_iter().map(|m| m.name.into_owned()).collect();
+    Question { name: scenario.name, question: scenario.question, metrics }
+}
+
+fn plans() -> Result<Vec<PlanEntry>> {
+    let read = |(name, text): &(&str, &str)| {
+        let plan = isomark_engine::Plan::parse(name, text)?;
+        Ok(PlanEntry { name: plan.name, about: plan.about, blocks: plan.blocks })
+    };
+    PLANS.iter().map(read).collect()
+}
+
+fn human(out: &mut impl Write, listing: &Listing) -> Result<()> {
+    let mut runtimes = table(&["runtime", "kind", "status", "reason and remedy"]);
+    for r in &listing.runtimes {
+        let status = r.version.as_ref().map_or(r.status.to_owned(), |v| format!("{} {v}", r.status));
+        let why = [r.reason.as_deref(), r.remedy.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("; remedy: ");
+        runtimes.add_row([r.name.as_str(), r.kind.word(), &status, &why]);
+    }
+    let mut scenarios = table(&["scenario", "question", "metrics"]);
+    for s in &listing.scenarios {
+        scenarios.add_row([s.name, s.question, &s.metrics.join(", ")]);
+    }
+    let mut plans = table(&["plan", "blocks", "what for"]);
+    for p in &listing.plans {
+        plans.add_row([p.name.as_str(), &p.blocks.to_string(), &p.about]);
+    }
+    writeln!(out, "{runtimes}\n\n{scenarios}\n\n{plans}\n\npayload sha256 {}", listing.payload_sha256)?;
+    Ok(())
+}
+
+/// A table in the house's look, as wide as the terminal.
+pub(crate) fn table(head: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(head);
+    table
+}

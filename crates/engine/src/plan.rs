@@ -1,0 +1,261 @@
+//! Which cells run: a plan file, what the command line selects of it, and what the host can do.
+//!
+//! Whatever cannot run here is a skipped cell with its reason and remedy; nothing disappears silently.
+
+use std::collections::BTreeMap;
+
+use isomark_core::record::{Cell, RuntimeRecord, Skip};
+use isomark_core::{
+    Ability, Bench, Error, Identity, Kind, Params, Refusal, Runtime, Scenario, Unavailable, Value,
+};
+use serde::Deserialize;
+
+/// A plan as its file has it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Its name.
+    pub name: String,
+    /// What it is for, in one line.
+    #[serde(default)]
+    pub about: String,
+    /// Blocks.
+    pub blocks: u32,
+    /// Trials of each cell before the first block, stored and left out of statistics.
+    #[serde(default)]
+    pub warmup: u32,
+    /// What is asked.
+    #[serde(default)]
+    pub ask: Vec<Ask>,
+}
+
+/// One entry of a plan: a scenario and its parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// Scenario.
+    pub scenario: String,
+    /// Its cells take part in every block whose number is divisible by this.
+    #[serde(default = "one")]
+    pub every: u32,
+    /// Parameters; a list stands for one cell a value.
+    #[serde(default)]
+    pub params: BTreeMap<String, Values>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// One value or several.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Values {
+    /// A single value.
+    One(Value),
+    /// One cell for each.
+    Many(Vec<Value>),
+}
+
+/// What the command line selects.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Runtimes by name; empty: all but those that only a plan or the user asks for.
+    pub runtimes: Vec<String>,
+    /// Scenarios by name; empty: all of the plan's.
+    pub scenarios: Vec<String>,
+}
+
+impl Plan {
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming file, line and field.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
+        let plan: Self = toml::from_str(text).map_err(|e| Error::Input(format!("plan {file}: {e}")))?;
+        let refuse = |why: &str| Err(Error::Input(format!("plan {file}: {why}")));
+        match &plan {
+            Self { blocks: 0 | 100_001.., .. } => refuse("blocks must be 1 to 100000"),
+            Self { warmup: 1001.., .. } => refuse("warmup must be at most 1000"),
+            Self { ask, .. } if ask.is_empty() => refuse("no [[ask]]: nothing would be measured"),
+            Self { ask, .. } if ask.iter().any(|a| a.every == 0) => refuse("every must be at least 1"),
+            _ => Ok(plan),
+        }
+    }
+}
+
+/// A runtime as the engine found it.
+pub struct Found<'a> {
+    /// The runtime.
+    pub runtime: &'a dyn Runtime,
+    /// Who it is here, or why it cannot run.
+    pub probe: Result<Identity, Unavailable>,
+}
+
+impl<'a> Found<'a> {
+    /// Asks a runtime.
+    #[must_use]
+    pub fn probe(runtime: &'a dyn Runtime) -> Self {
+        Self { runtime, probe: runtime.probe() }
+    }
+
+    /// What is stored of it.
+    #[must_use]
+    pub fn record(&self) -> RuntimeRecord {
+        RuntimeRecord {
+            name: self.runtime.name().to_owned(),
+            kind: self.runtime.kind(),
+            identity: self.probe.as_ref().ok().cloned(),
+            unavailable: self.probe.as_ref().err().map(skip),
+        }
+    }
+}
+
+fn skip(why: &Unavailable) -> Skip {
+    Skip { reason: why.reason.clone(), remedy: why.remedy.clone() }
+}
+
+/// The runtimes a selection names, in the order of the shelf, each with the floor it stands on.
+///
+/// # Errors
+/// [`Error::Input`] for a name that is not on the shelf.
+pub fn select<'a>(shelf: &[&'a dyn Runtime], selection: &Selection) -> Result<Vec<Found<'a>>, Error> {
+    let known = || shelf.iter().map(|r| r.name()).filter(|name| !name.starts_with(FLOOR)).collect::<Vec<_>>();
+    if let Some(name) = selection.runtimes.iter().find(|name| !shelf.iter().any(|r| r.name() == *name)) {
+        return Err(Error::Input(format!("runtime {name:?} is not on the shelf: {}", known().join(", "))));
+    }
+    let wanted = |name: &str| selection.runtimes.is_empty() || selection.runtimes.iter().any(|r| r == name);
+    let chosen = shelf.iter().filter(|r| wanted(r.name().strip_prefix(FLOOR).unwrap_or(r.name())));
+    Ok(chosen.map(|r| Found::probe(*r)).collect())
+}
+
+/// How the floor of a runtime is called.
+const FLOOR: &str = "floor-";
+
+/// The cells of a plan.
+///
+/// # Errors
+/// [`Error::Input`] for a scenario that is not on the shelf or a parameter it refuses.
+pub fn expand(
+    plan: &Plan,
+    found: &[Found<'_>],
+    shelf: &[Scenario],
+    selection: &Selection,
+    bench: &Bench,
+) -> Result<Vec<Cell>, Error> {
+    let known = || shelf.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
+    let named = |name: &str| {
+        let scenario = shelf.iter().find(|s| s.name == name);
+        scenario.ok_or_else(|| Error::Input(format!("scenario {name:?} is not on the shelf: {}", known())))
+    };
+    selection.scenarios.iter().try_for_each(|name| named(name).map(drop))?;
+    let mut cells = Vec::new();
+    for ask in &plan.ask {
+        let scenario = named(&ask.scenario)?;
+        if !selection.scenarios.is_empty() && !selection.scenarios.contains(&ask.scenario) {
+            continue;
+        }
+        for params in product(&ask.params) {
+            for runtime in found {
+                cells.extend(of_runtime(ask, scenario, &params, runtime, bench)?);
+            }
+        }
+    }
+    Ok(cells)
+}
+
+/// The cells of one runtime for one set of parameters: several where the runtime fills in "each".
+fn of_runtime(
+    ask: &Ask,
+    scenario: &Scenario,
+    params: &Params,
+    found: &Found<'_>,
+    bench: &Bench,
+) -> Result<Vec<Cell>, Error> {
+    let floor = found.runtime.kind() == Kind::Floor;
+    let mut cells = Vec::new();
+    for params in each_provision(params, found) {
+        let settled = (scenario.settle)(params.clone(), bench);
+        let (params, refused) = match settled {
+            Ok(params) => (params, None),
+            Err(Refusal::Host(why)) => (params, Some(why)),
+            Err(Refusal::Input(why)) => return Err(Error::Input(why)),
+        };
+        let needs = (scenario.needs)(&params);
+        // A floor is no runtime to ask questions of: it stands beside the startup of one and nowhere else.
+        if floor && !needs.is_empty() {
+            continue;
+        }
+        let missing = missing(found, &needs);
+        let skipped = found.probe.as_ref().err().cloned().or(refused).or(missing);
+        cells.push(Cell {
+            runtime: found.runtime.name().to_owned(),
+            scenario: scenario.name.to_owned(),
+            metrics: (scenario.metrics)(&params),
+            params,
+            every: ask.every,
+            skipped: skipped.as_ref().map(skip),
+        });
+    }
+    Ok(cells)
+}
+
+fn missing(found: &Found<'_>, needs: &[Ability]) -> Option<Unavailable> {
+    let identity = found.probe.as_ref().ok()?;
+    let lacking = needs.iter().find(|need| !identity.can.contains(need))?;
+    let reason = format!("{} does not offer {}", found.runtime.name(), lacking.word());
+    Some(Unavailable::new(reason, "nothing to do: this is how the runtime is"))
+}
+
+fn each_provision(params: &Params, found: &Found<'_>) -> Vec<Params> {
+    match (&found.probe, params.text("provision")) {
+        (Ok(identity), Some("each")) if !identity.provisions.is_empty() => {
+            identity.provisions.iter().map(|way| params.clone().with("provision", way.as_str())).collect()
+        }
+        _ => vec![params.clone()],
+    }
+}
+
+/// Every combination of the listed values, the last key changing fastest.
+fn product(params: &BTreeMap<String, Values>) -> Vec<Params> {
+    params.iter().fold(vec![Params::new()], |so_far, (key, values)| {
+        let values = match values {
+            Values::One(value) => std::slice::from_ref(value),
+            Values::Many(values) => values.as_slice(),
+        };
+        let with =
+            |base: &Params| values.iter().map(|v| base.clone().with(key, v.clone())).collect::<Vec<_>>();
+        so_far.iter().flat_map(with).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(text: &str, with: &str) {
+        let error = Plan::parse("p.toml", text).expect_err("must be refused").to_string();
+        assert!(error.contains("p.toml") && error.contains(with), "{error}");
+    }
+
+    #[test]
+    fn a_bad_plan_names_file_and_field() {
+        refused("blocks = 1", "name");
+        refused("name = 'x'\nblocks = 0\n[[ask]]\nscenario='s'", "blocks must be");
+        refused("name = 'x'\nblocks = 1", "nothing would be measured");
+        refused("name = 'x'\nblocks = 1\nbloks = 2\n[[ask]]\nscenario='s'", "bloks");
+        refused("name = 'x'\nblocks = 1\n[[ask]]\nscenario='s'\nevery=0", "every");
+        refused("name = 'x'\nblocks = -1", "blocks");
+        refused("name = ", "line 1");
+    }
+
+    #[test]
+    fn lists_multiply() {
+        let text = "name='x'\nblocks=1\n[[ask]]\nscenario='s'\nparams={ a=[1,2], b='c', d=[true,false] }";
+        let plan = Plan::parse("p", text).unwrap();
+        let all = product(&plan.ask[0].params).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(all, ["a=1 b=c d=true", "a=1 b=c d=false", "a=2 b=c d=true", "a=2 b=c d=false"]);
+        assert_eq!(product(&BTreeMap::new()), [Params::new()]);
+    }
+}

@@ -1,0 +1,190 @@
+//! The loop: block after block, one trial of every cell, each sample handed on as it ends.
+//!
+//! A trial that fails is a sample with its reason, so the loop itself cannot fail. Nothing is drawn, computed or
+//! logged while a trial runs; the sink is called between trials.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use isomark_core::clock::monotonic_ns;
+use isomark_core::record::{Block, Cell, Failure, Outcome, Sample};
+use isomark_core::{Bench, Error, Scenario, Trial};
+
+use crate::interrupt::Interrupt;
+use crate::noise::Noise;
+use crate::plan::Found;
+use crate::schedule::order;
+
+/// What happens during a run.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A trial is about to begin: how many are done of how many.
+    Next(usize, usize, &'a Cell),
+    /// A trial has ended.
+    Sample(&'a Sample),
+    /// A block has ended.
+    Block(&'a Block),
+}
+
+/// Where events go.
+pub trait Sink {
+    /// Takes one event.
+    ///
+    /// # Errors
+    /// What could not be stored: the run ends there.
+    fn on(&mut self, event: Event<'_>) -> Result<(), Error>;
+}
+
+/// Everything a run needs, decided before it begins.
+pub struct Setup<'a> {
+    /// The expanded plan.
+    pub cells: &'a [Cell],
+    /// The runtimes.
+    pub found: &'a [Found<'a>],
+    /// The scenarios.
+    pub scenarios: &'a [Scenario],
+    /// What all trials share.
+    pub bench: &'a Bench,
+    /// Seed of the order.
+    pub seed: u64,
+    /// Blocks.
+    pub blocks: u32,
+    /// Warm-up trials of each cell.
+    pub warmup: u32,
+    /// No further block begins after this moment.
+    pub until: Option<Instant>,
+    /// Trials that are stored already, as `(cell, block, warm-up)`.
+    pub done: BTreeSet<(usize, u32, bool)>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All blocks are done.
+    Complete,
+    /// The time budget was used up.
+    Budget,
+    /// This signal asked for it.
+    Signal(usize),
+}
+
+/// Runs everything that is not done yet.
+///
+/// # Errors
+/// What the sink could not store.
+pub fn run(setup: &Setup<'_>, interrupt: &Interrupt, sink: &mut dyn Sink) -> Result<End, Error> {
+    let every = setup.cells.iter().map(|c| c.every).collect::<Vec<_>>();
+    let rounds = rounds(setup, &every);
+    let total = rounds.iter().map(|round| round.cells.len()).sum();
+    let (mut done, mut seen) = (0, Consistency::default());
+    for round in &rounds {
+        if setup.until.is_some_and(|until| Instant::now() >= until) {
+            return Ok(End::Budget);
+        }
+        let noise = Noise::begin();
+        for cell in &round.cells {
+            sink.on(Event::Next(done, total, &setup.cells[*cell]))?;
+            let sample = seen.check(&setup.cells[*cell], trial(setup, *cell, round));
+            if let Some(signal) = interrupt.signal() {
+                // The trial under way may have been disturbed by the same signal: it is run again on resuming.
+                return Ok(End::Signal(signal));
+            }
+            sink.on(Event::Sample(&sample))?;
+            done += 1;
+        }
+        if !round.warmup && !round.cells.is_empty() {
+            sink.on(Event::Block(&noise.end(round.block)))?;
+        }
+    }
+    Ok(End::Complete)
+}
+
+/// A block, or a round of warm-up.
+struct Round {
+    block: u32,
+    warmup: bool,
+    cells: Vec<usize>,
+}
+
+fn rounds(setup: &Setup<'_>, every: &[u32]) -> Vec<Round> {
+    let all = vec![1; every.len()];
+    let warmups = (0..setup.warmup).map(|block| (block, true, order(!setup.seed, block, &all)));
+    let blocks = (0..setup.blocks).map(|block| (block, false, order(setup.seed, block, every)));
+    let open = |cell: &usize, block, warmup| {
+        setup.cells[*cell].skipped.is_none() && !setup.done.contains(&(*cell, block, warmup))
+    };
+    warmups
+        .chain(blocks)
+        .map(|(block, warmup, mut cells)| {
+            cells.retain(|cell| open(cell, block, warmup));
+            Round { block, warmup, cells }
+        })
+        .collect()
+}
+
+fn trial(setup: &Setup<'_>, cell: usize, round: &Round) -> Sample {
+    let at_ns = monotonic_ns();
+    let plan = &setup.cells[cell];
+    let found = setup.found.iter().find(|f| f.runtime.name() == plan.runtime);
+    let scenario = setup.scenarios.iter().find(|s| s.name == plan.scenario);
+    let mut sample = Sample {
+        cell,
+        block: round.block,
+        warmup: round.warmup,
+        at_ns,
+        phases: Vec::new(),
+        steps: Vec::new(),
+        notes: BTreeMap::new(),
+        outcome: failed(None, &Error::Unsupported("the runtime or the scenario is not here any more".into())),
+    };
+    let (Some(Found { runtime, probe: Ok(identity) }), Some(scenario)) = (found, scenario) else {
+        return sample;
+    };
+    let trial = Trial::new(*runtime, identity, &plan.params, setup.bench);
+    let result = (scenario.iterate)(&trial);
+    let log = trial.finish();
+    sample.outcome = match result {
+        Err(e) => failed(log.current, &e),
+        Ok(()) => values(plan, log.values),
+    };
+    (sample.phases, sample.steps, sample.notes) = (log.phases, log.steps, log.notes);
+    sample
+}
+
+fn failed(phase: Option<isomark_core::Phase>, error: &Error) -> Outcome {
+    Outcome::Failed(Failure { phase, kind: error.kind().to_owned(), message: error.chain() })
+}
+
+/// The values, if every metric that the cell declares is there and is a number.
+fn values(cell: &Cell, values: BTreeMap<String, f64>) -> Outcome {
+    let lacking = |m: &&isomark_core::Metric| match values.get(m.name.as_ref()) {
+        Some(value) => !value.is_finite(),
+        None => !m.optional,
+    };
+    match cell.metrics.iter().find(lacking) {
+        Some(metric) => Outcome::Failed(Failure {
+            phase: None,
+            kind: "missing".into(),
+            message: format!("scenario {} did not record its metric {}", cell.scenario, metric.name),
+        }),
+        None => Outcome::Values(values),
+    }
+}
+
+/// Results of the same kernel on the same path must be the same to the last bit in every runtime.
+#[derive(Default)]
+struct Consistency(BTreeMap<String, (String, String)>);
+
+impl Consistency {
+    fn check(&mut self, cell: &Cell, mut sample: Sample) -> Sample {
+        let word = |key: &str| sample.notes.get(key).cloned();
+        let (Some(bits), Some(isa)) = (word("bits"), word("isa")) else { return sample };
+        let key = format!("{} {isa}", cell.params);
+        let (first, by) = self.0.entry(key).or_insert_with(|| (bits.clone(), cell.runtime.clone()));
+        if *first != bits {
+            let why = format!("its result is {bits}, that of {by} on the same path was {first}");
+            sample.outcome = failed(None, &Error::WrongAnswer(why));
+        }
+        sample
+    }
+}

@@ -1,0 +1,206 @@
+//! `microvm`: isomark's own virtual machine, one VMM process per instance.
+//!
+//! The program runs unmodified in guest user mode behind the processor's (or the host kernel's) address-space boundary;
+//! the VMM in `runtimes/vmm` serves its system calls from guest memory. This side starts that process and reads what it
+//! tells at its end.
+
+mod told;
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use isomark_core::payload::{Job, Reply};
+use isomark_core::runtime::{Role, Stdio};
+use isomark_core::{
+    Ability, Anatomy, Error, Exit, Identity, Instance, Kind, Runtime, Site, Spec, Step as Told, Unavailable,
+    Usage,
+};
+use kvm_ioctls::Kvm;
+use nix::fcntl::OFlag;
+
+use crate::launch::{Child, Launch, Step, Wire, c};
+use crate::{embedded, kvm};
+use told::{End, Story};
+
+/// The runtime.
+pub struct Microvm<'s> {
+    site: &'s Site,
+    /// One descriptor of the device serves all instances: machines belong to the process that makes them.
+    device: OnceLock<Result<Kvm, Unavailable>>,
+}
+
+impl<'s> Microvm<'s> {
+    /// Virtual machines whose VMM lies in `site`.
+    #[must_use]
+    pub const fn new(site: &'s Site) -> Self {
+        Self { site, device: OnceLock::new() }
+    }
+
+    fn device(&self) -> Result<&Kvm, Unavailable> {
+        self.device.get_or_init(kvm::open).as_ref().map_err(Clone::clone)
+    }
+}
+
+impl Runtime for Microvm<'_> {
+    fn name(&self) -> &str {
+        "microvm"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Vm
+    }
+
+    fn probe(&self) -> Result<Identity, Unavailable> {
+        self.device()?;
+        let finding = kvm::classify();
+        if finding.class == kvm::Class::None {
+            return Err(Unavailable::new(
+                finding.evidence,
+                "see dmesg | grep -i kvm; isomark doctor has the details",
+            ));
+        }
+        let vmm = embedded::unpack(self.site, "vmm", embedded::VMM)
+            .map_err(|e| Unavailable::new(e.chain(), "give isomark a writable directory: ISOMARK_STATE"))?;
+        let details = [
+            ("KVM class", finding.class.word().to_owned()),
+            ("guest kernel", "isomark's own: tables and stubs; system calls are served by the VMM".into()),
+            ("vmm sha256", isomark_core::image::sha256(embedded::VMM)),
+            ("vCPUs", "1".into()),
+            ("confinement", "own process, seccomp filter, no_new_privs, no capabilities".into()),
+        ];
+        Ok(Identity {
+            version: env!("CARGO_PKG_VERSION").into(),
+            can: vec![Ability::Jobs, Ability::Memory, Ability::Disk, Ability::Programs],
+            provisions: vec!["memory".into()],
+            files: vec![vmm],
+            details: details.map(|(key, value)| (key.to_owned(), value)).into(),
+            ..Identity::default()
+        })
+    }
+
+    fn create(&self, spec: &Spec) -> Result<Box<dyn Instance>, Error> {
+        if spec.provision.as_deref().is_some_and(|way| way != "memory") {
+            return Err(Error::Input("microvm knows one way of provisioning: memory".into()));
+        }
+        let device = self.device().map_err(|why| Error::Unsupported(why.reason))?.as_raw_fd();
+        let vmm = embedded::unpack(self.site, "vmm", embedded::VMM)?;
+        let image = spec.program.image.path();
+        let program = File::open(image).map_err(|e| Error::os(format!("open {}", image.display()), e))?;
+        Ok(Box::new(Machine { spec: spec.clone(), vmm, program, device, running: None }))
+    }
+}
+
+struct Machine {
+    spec: Spec,
+    vmm: PathBuf,
+    program: File,
+    /// The runtime's descriptor of the device; the runtime outlives its instances.
+    device: i32,
+    running: Option<Running>,
+}
+
+struct Running {
+    child: Child,
+    wire: Wire,
+    story: Story,
+}
+
+impl Machine {
+    fn launch(&self, status: &OwnedFd, ends: &crate::launch::Ends) -> Result<Launch, Error> {
+        let passed = [self.program.as_raw_fd(), status.as_raw_fd(), self.device];
+        let [program, told, device] = passed.map(|fd| fd.to_string());
+        let memory = self.spec.memory.to_string();
+        let page = if self.spec.huge_pages { "2m" } else { "4k" };
+        let flags = [
+            ("--program-fd", program.as_str()),
+            ("--status-fd", told.as_str()),
+            ("--kvm-fd", device.as_str()),
+            ("--memory", memory.as_str()),
+            ("--page", page),
+        ];
+        let mut args = vec![c("isomark-vmm")?];
+        for (flag, value) in flags {
+            args.extend([c(flag)?, c(value)?]);
+        }
+        for (key, value) in &self.spec.program.env {
+            args.extend([c("--env")?, c(format!("{key}={value}"))?]);
+        }
+        args.push(c("--")?);
+        args.extend(crate::process::argv(&self.spec.program)?);
+        let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
+        steps.extend(ends.steps());
+        // Onto themselves: that clears close-on-exec.
+        steps.extend(passed.map(|fd| Step::Descriptor { fd, to: fd }));
+        steps.extend([Step::NoRootPrivileges, Step::DropCapabilities, Step::NoNewPrivileges]);
+        let program = c(self.vmm.as_os_str().as_encoded_bytes())?;
+        Ok(Launch { namespaces: 0, into_cgroup: None, steps, program, args, env: Vec::new() })
+    }
+
+    fn running(&mut self) -> Result<&mut Running, Error> {
+        self.running.as_mut().ok_or_else(|| Error::Unsupported("it is not running".into()))
+    }
+}
+
+impl Instance for Machine {
+    fn start(&mut self) -> Result<(), Error> {
+        let (wire, ends) = Wire::new(self.spec.program.stdio)?;
+        let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::os("make a pipe", e))?;
+        let launch = self.launch(&theirs, &ends)?;
+        let child = Child::spawn(&launch)?;
+        drop((theirs, ends));
+        let running = self.running.insert(Running { child, wire, story: Story::new(ours) });
+        match self.spec.program.stdio {
+            Stdio::Wire => running.wire.ready(&mut running.child, self.spec.deadline),
+            Stdio::Inherit | Stdio::Null => Ok(()),
+        }
+    }
+
+    fn run(&mut self, job: &Job) -> Result<Reply, Error> {
+        let deadline = self.spec.deadline;
+        let running = self.running()?;
+        running.wire.ask(&mut running.child, job, deadline)
+    }
+
+    fn stop(&mut self) -> Result<Usage, Error> {
+        let deadline = self.spec.deadline;
+        let Running { child, wire, story } = self.running()?;
+        wire.close();
+        wire.drain(child, deadline)?;
+        let (exit, cpu_ns) = child.wait(deadline)?;
+        let story = story.read()?;
+        let mut steps = std::mem::take(&mut child.steps);
+        steps.extend(story.steps.into_iter().map(|(name, at_ns)| Told { name, at_ns }));
+        let exit = match story.end {
+            Some(End::Exit(code)) => Exit::Code(code),
+            Some(End::Signal(signal)) => Exit::Signal(signal),
+            Some(End::Broken(what)) => return Err(Error::Unsupported(what)),
+            None => return Err(Error::Died { exit, stderr: wire.stderr() }),
+        };
+        Ok(Usage {
+            exit,
+            cpu_ns,
+            steps,
+            unserved: story.unserved,
+            counts: story.counts,
+            stderr: wire.stderr(),
+        })
+    }
+
+    fn remove(mut self: Box<Self>) -> Result<(), Error> {
+        self.running = None;
+        Ok(())
+    }
+
+    fn anatomy(&self) -> Anatomy {
+        let pid = self.running.as_ref().map(|running| running.child.pid());
+        Anatomy {
+            processes: pid.map(|pid| (pid, Role::Program)).into_iter().collect(),
+            guest_ram: pid.and_then(told::guest_ram),
+            shared: vec![self.spec.program.image.path().to_owned(), self.vmm.clone()],
+            files_in_memory: true,
+            ..Anatomy::default()
+        }
+    }
+}

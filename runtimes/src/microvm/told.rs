@@ -1,0 +1,133 @@
+//! What a VMM tells at its end: inner steps, counts, what was not served, and how the program ended.
+//!
+//! The text comes from a process that held a hostile guest, so it is read with a bound and believed in no more than
+//! its form.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+
+use isomark_core::Error;
+
+/// Longest story read, in bytes; a pipe holds this much and the VMM writes no more than it takes.
+const MAX_STORY: u64 = 64 << 10;
+
+/// The reading end of a VMM's status pipe.
+pub(super) struct Story(File);
+
+/// How a guest's program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It left with this status.
+    Exit(i32),
+    /// It was ended by this signal.
+    Signal(i32),
+    /// The machine could not go on, in words.
+    Broken(String),
+}
+
+/// A story that has been read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) steps: Vec<(String, u64)>,
+    pub(super) counts: BTreeMap<String, u64>,
+    pub(super) unserved: Vec<String>,
+    pub(super) end: Option<End>,
+}
+
+impl Story {
+    pub(super) fn new(fd: OwnedFd) -> Self {
+        Self(File::from(fd))
+    }
+
+    /// Reads everything; the VMM has ended, so nothing is waited for.
+    pub(super) fn read(&mut self) -> Result<Told, Error> {
+        let mut bytes = Vec::new();
+        (&mut self.0)
+            .take(MAX_STORY)
+            .read_to_end(&mut bytes)
+            .map_err(|e| Error::os("read the VMM's story", e))?;
+        Ok(parse(&String::from_utf8_lossy(&bytes)))
+    }
+}
+
+fn parse(text: &str) -> Told {
+    let mut told = Told::default();
+    for line in text.lines() {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match (verb, rest.rsplit_once(' ')) {
+            ("step", Some((name, ns))) => told.steps.extend(ns.parse().ok().map(|ns| (name.to_owned(), ns))),
+            ("unserved", Some((name, count))) => told.unserved.push(format!("{name} ×{count}")),
+            ("exits" | "syscalls", _) => {
+                told.counts.extend(rest.parse().ok().map(|count| (verb.to_owned(), count)));
+            }
+            ("end", _) => told.end = end(rest),
+            _ => {}
+        }
+    }
+    told
+}
+
+fn end(text: &str) -> Option<End> {
+    let (how, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match how {
+        "exit" => rest.parse().ok().map(End::Exit),
+        "signal" => rest.parse().ok().map(End::Signal),
+        "unserved" => Some(End::Broken(format!("the program needs what microvm does not serve: {rest}"))),
+        "fault" => Some(End::Broken(format!("the virtual machine stopped: {rest}"))),
+        "internal" => Some(End::Broken(format!("the VMM failed: {rest}"))),
+        _ => None,
+    }
+}
+
+/// The name that the VMM gives to the mapping of guest RAM.
+const NAME: &str = "isomark-guest";
+
+/// Host addresses of a running VMM's guest RAM: from the first mapping of that name to the end of the last one, for
+/// the program's own file is mapped between them.
+pub(super) fn guest_ram(pid: i32) -> Option<(u64, u64)> {
+    span(&std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?)
+}
+
+fn span(maps: &str) -> Option<(u64, u64)> {
+    let range = |line: &str| {
+        let (start, end) = line.split(' ').next()?.split_once('-')?;
+        Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
+    };
+    let named = maps.lines().filter(|line| line.contains(NAME)).filter_map(range);
+    let whole = named.reduce(|(start, _), (_, end)| (start, end))?;
+    Some((whole.0, whole.1 - whole.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_story_is_read_line_by_line() {
+        let told =
+            parse("step vm made 12\nexits 3\nsyscalls 9\nunserved clone (threads or fork) 2\nend exit 7\n");
+        assert_eq!(told.steps, [("vm made".to_owned(), 12)]);
+        assert_eq!((told.counts["exits"], told.counts["syscalls"]), (3, 9));
+        assert_eq!(told.unserved, ["clone (threads or fork) ×2"]);
+        assert_eq!(told.end, Some(End::Exit(7)));
+    }
+
+    #[test]
+    fn nonsense_is_no_story() {
+        assert_eq!(parse("step\nstep x y\nend\nend exit many\nexits -1\n\u{1b}[31m\n"), Told::default());
+        assert_eq!(parse("end signal 11").end, Some(End::Signal(11)));
+        assert!(matches!(parse("end unserved socket").end, Some(End::Broken(why)) if why.contains("socket")));
+    }
+
+    #[test]
+    fn guest_ram_spans_what_is_mapped_into_it() {
+        let maps = "1000-2000 rw-p 0 00:00 0 [heap]\n\
+                    4000-5000 rw-p 0 00:00 0 [anon:isomark-guest]\n\
+                    5000-6000 r--p 0 08:00 9 /payload\n\
+                    6000-9000 rw-p 0 00:00 0 [anon:isomark-guest]\n";
+        assert_eq!(span(maps), Some((0x4000, 0x5000)));
+        assert_eq!(span("1000-2000 rw-p 0 00:00 0"), None);
+    }
+}

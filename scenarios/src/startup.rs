@@ -1,0 +1,54 @@
+//! How long until the program runs?
+//!
+//! From just before `create` until the payload's first byte reaches the harness, wall and CPU time, with a warm or a
+//! cold page cache of the instance's own files. One echo afterwards proves that it really runs.
+
+use isomark_core::payload::Job;
+use isomark_core::{
+    Ability, Bench, Error, Metric, Params, Phase, Refusal, Scenario, Trial, Unavailable, account,
+};
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "startup",
+    question: "How long until the program runs?",
+    metrics,
+    needs: |_| Vec::new(),
+    settle,
+    iterate,
+};
+
+fn metrics(_: &Params) -> Vec<Metric> {
+    let phases = ["create", "start", "stop", "remove"].map(Metric::time);
+    [Metric::time("startup")].into_iter().chain(phases).chain([Metric::time("cpu").if_any()]).collect()
+}
+
+fn settle(params: Params, bench: &Bench) -> Result<Params, Refusal> {
+    match params.text("cache").unwrap_or("warm") {
+        "warm" => Ok(params.with("cache", "warm")),
+        "cold" if account::in_memory(bench.payload.path()) => Err(Refusal::Host(Unavailable::new(
+            format!("{} lies in memory and cannot be cold", bench.payload.path().display()),
+            "set ISOMARK_STATE to a directory on a disk",
+        ))),
+        "cold" => Ok(params),
+        other => Err(Refusal::Input(format!("startup: cache = {other:?} is neither \"warm\" nor \"cold\""))),
+    }
+}
+
+fn iterate(trial: &Trial<'_>) -> Result<(), Error> {
+    if trial.params().text("cache") == Some("cold") {
+        trial.evict()?;
+    }
+    let mut sandbox = trial.create(&trial.spec())?;
+    sandbox.start()?;
+    trial.note("startup", (trial.total(Phase::Create) + trial.total(Phase::Start)) as f64);
+    if trial.can(Ability::Jobs) {
+        trial.note("cpu", (trial.harness_cpu_ns() + account::cpu_ns(&sandbox.anatomy())) as f64);
+        sandbox.run(&Job::Echo(42))?;
+    }
+    sandbox.stop()?;
+    sandbox.remove()?;
+    for phase in [Phase::Create, Phase::Start, Phase::Stop, Phase::Remove] {
+        trial.note(phase.word(), trial.total(phase) as f64);
+    }
+    Ok(())
+}

@@ -39,14 +39,20 @@ fn enabled() -> (bool, bool) {
 /// # Errors
 /// If the path is not available in this instance.
 pub(crate) fn resolve(isa: Isa) -> Result<Isa, WireError> {
-    let (avx2, avx512) = enabled();
+    choose(isa, enabled())
+}
+
+fn choose(isa: Isa, (avx2, avx512): (bool, bool)) -> Result<Isa, WireError> {
     match isa {
         Isa::Auto if avx512 => Ok(Isa::Avx512),
         Isa::Auto if avx2 => Ok(Isa::Avx2),
         Isa::Auto | Isa::Baseline => Ok(Isa::Baseline),
         Isa::Avx2 if avx2 => Ok(isa),
         Isa::Avx512 if avx512 => Ok(isa),
-        _ => Err(WireError(format!("isa {isa} is not available: enabled are {}", words((avx2, avx512))))),
+        _ => {
+            let there = words((avx2, avx512));
+            Err(WireError(format!("isa {isa} is not available in this instance, which has {there}")))
+        }
     }
 }
 
@@ -117,4 +123,37 @@ pub(crate) fn features() -> Reply {
         .with("tsc_invariant", leaf(0x8000_0007) >> 8 & 1)
         .with("rdtscp", leaf(0x8000_0001) >> 27 & 1)
         .with("tsc_told_hz", told_hz())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn chooses(asked: Isa, enabled: (bool, bool), path: Option<Isa>) {
+        assert_eq!(choose(asked, enabled).ok(), path, "{asked} of {enabled:?}");
+    }
+
+    #[test]
+    fn auto_takes_the_best_and_a_forced_path_is_never_replaced() {
+        for (enabled, best) in
+            [((false, false), Isa::Baseline), ((true, false), Isa::Avx2), ((true, true), Isa::Avx512)]
+        {
+            chooses(Isa::Auto, enabled, Some(best));
+            chooses(Isa::Baseline, enabled, Some(Isa::Baseline));
+        }
+        chooses(Isa::Avx2, (true, true), Some(Isa::Avx2));
+        chooses(Isa::Avx2, (false, false), None);
+        chooses(Isa::Avx512, (true, false), None);
+        let error = choose(Isa::Avx512, (true, false)).expect_err("must be refused").to_string();
+        assert_eq!(error, "isa avx512 is not available in this instance, which has baseline,avx2");
+    }
+
+    #[test]
+    fn features_are_words_without_blanks() {
+        let told = features().to_string();
+        let again = Reply::parse(&told).expect("features make a reply");
+        assert_eq!(again.to_string(), told);
+        assert_eq!(text(&[0x2044_4d41, 0x4350_4520, 0]), "AMD_EPC");
+    }
 }

@@ -84,3 +84,51 @@ pub(crate) fn measure(
     let work = work.saturating_mul(times);
     Ok(Windows { count, best_ticks: best, work, total_ticks: last - start })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Answer;
+
+    /// Counts its iterations and refuses to go beyond a number of them.
+    struct Counter {
+        done: u64,
+        most: u64,
+    }
+
+    impl Kernel for Counter {
+        fn iterate(&mut self) -> Result<(), WireError> {
+            self.done += 1;
+            if self.done > self.most { Err(WireError("tired".into())) } else { Ok(()) }
+        }
+
+        fn answer(&mut self) -> Result<Answer, WireError> {
+            Ok(Answer::new(&self.done, self.done))
+        }
+    }
+
+    #[test]
+    fn an_iteration_longer_than_a_window_is_one() {
+        // A thousand ticks a second: every iteration seems to take many milliseconds.
+        let mut kernel = Counter { done: 0, most: u64::MAX };
+        let windows = measure(&mut kernel, 5, 0, 1000).unwrap();
+        assert_eq!((windows.count, windows.work), (10, 5));
+        // Two to warm up, two to see how long one takes, ten windows.
+        assert_eq!(kernel.done, 14);
+        assert!(windows.best_ticks * 10 <= windows.total_ticks);
+    }
+
+    #[test]
+    fn short_iterations_share_a_window_and_all_are_counted() {
+        let mut kernel = Counter { done: 0, most: u64::MAX };
+        let windows = measure(&mut kernel, 1, 1, 100_000_000).unwrap();
+        assert!(windows.work > 1 && windows.count >= 10);
+        assert!(windows.work * windows.count < kernel.done);
+    }
+
+    #[test]
+    fn a_refusal_ends_the_measurement() {
+        let refused = measure(&mut Counter { done: 0, most: 9 }, 1, 0, 1000).err();
+        assert_eq!(refused, Some(WireError("tired".into())));
+    }
+}

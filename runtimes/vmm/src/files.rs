@@ -64,8 +64,7 @@ pub struct Files {
     tree: Option<Fs>,
     limit: u64,
     exe: Vec<u8>,
-    /// The current directory.
-    pub cwd: NodeId,
+    cwd: NodeId,
     /// Bits that new files lack.
     pub umask: u32,
 }
@@ -90,6 +89,30 @@ impl Files {
     /// The tree; made when it is first needed, because many programs never do.
     pub fn fs(&mut self) -> &mut Fs {
         self.tree.get_or_insert_with(|| Fs::new(self.limit, &self.exe))
+    }
+
+    /// The current directory.
+    #[must_use]
+    pub const fn cwd(&self) -> NodeId {
+        self.cwd
+    }
+
+    /// Makes `id` the current directory, which keeps it like an open descriptor does.
+    ///
+    /// # Errors
+    /// ENOENT if it is gone.
+    pub fn stand_in(&mut self, id: NodeId) -> Result<(), Stop> {
+        self.fs().node_mut(id)?.opens += 1;
+        let old = std::mem::replace(&mut self.cwd, id);
+        self.release(old);
+        Ok(())
+    }
+
+    fn release(&mut self, id: NodeId) {
+        if let Ok(node) = self.fs().node_mut(id) {
+            node.opens = node.opens.saturating_sub(1);
+        }
+        self.fs().forget(id);
     }
 
     fn slot(&self, fd: u64) -> Result<(OpenId, bool), Stop> {
@@ -197,12 +220,7 @@ impl Files {
         self.opens[id] = None;
         match what {
             What::Std(_) => {}
-            What::Node(node) => {
-                if let Ok(n) = self.fs().node_mut(node) {
-                    n.opens -= 1;
-                }
-                self.fs().forget(node);
-            }
+            What::Node(id) => self.release(id),
             What::PipeOut(pipe) => self.pipes[pipe].readers -= 1,
             What::PipeIn(pipe) => self.pipes[pipe].writers -= 1,
         }

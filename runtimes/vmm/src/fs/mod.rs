@@ -258,7 +258,12 @@ impl Fs {
             (Kind::Dir { .. }, false) => return refuse(libc::EISDIR),
             (Kind::Dir { .. }, true) => {
                 self.node_mut(at)?.links -= 1;
-                self.node_mut(id)?.links = 0;
+                let node = self.node_mut(id)?;
+                node.links = 0;
+                // Whoever still stands in it must not be led to a number that means another node by then.
+                if let Kind::Dir { parent, .. } = &mut node.kind {
+                    *parent = ROOT;
+                }
             }
             (_, true) => return refuse(libc::ENOTDIR),
             (_, false) => {

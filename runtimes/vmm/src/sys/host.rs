@@ -191,11 +191,22 @@ pub fn expired() -> bool {
 pub fn arm(millis: u64, immediate_exit: &mut u8) -> Result<(), Error> {
     IMMEDIATE_EXIT.store(std::ptr::from_mut(immediate_exit), Ordering::Relaxed);
     handle(libc::SIGALRM, on_alarm as *const () as usize);
+    unblock(libc::SIGALRM);
     let part = |ms: u64| libc::timeval { tv_sec: (ms / 1000) as i64, tv_usec: (ms % 1000 * 1000) as i64 };
     let timer = libc::itimerval { it_interval: part(20), it_value: part(millis.max(1)) };
     // SAFETY: `timer` is a valid itimerval and the old value is not asked for.
     let got = unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
     if got == 0 { Ok(()) } else { Err(Error::os("arm the deadline")) }
+}
+
+/// A signal mask is inherited through exec: the deadline must not be lost to the mask of whoever started us.
+fn unblock(signal: c_int) {
+    // SAFETY: all-zero bytes are a valid, empty sigset_t on Linux.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is a valid set to change.
+    unsafe { libc::sigaddset(&raw mut set, signal) };
+    // SAFETY: `set` is a valid set to read.
+    unsafe { libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) };
 }
 
 /// Installs a handler (or SIG_IGN, SIG_DFL) without SA_RESTART.

@@ -51,7 +51,7 @@ fn base(guest: &mut Guest, at: u64, path: &[u8]) -> Result<NodeId, Stop> {
         return Ok(crate::fs::ROOT);
     }
     if int(at) == libc::AT_FDCWD {
-        return Ok(guest.files.cwd);
+        return Ok(guest.files.cwd());
     }
     let id = guest
         .files
@@ -212,7 +212,7 @@ fn getdents(guest: &mut Guest, fd: u64, buffer: u64, len: u64) -> Served {
 }
 
 fn getcwd(guest: &mut Guest, buffer: u64, len: u64) -> Served {
-    let cwd = guest.files.cwd;
+    let cwd = guest.files.cwd();
     let mut path = guest.files.fs().path_of(cwd)?;
     path.push(0);
     if path.len() as u64 > len {
@@ -223,6 +223,6 @@ fn getcwd(guest: &mut Guest, buffer: u64, len: u64) -> Served {
 
 fn chdir(guest: &mut Guest, id: NodeId) -> Served {
     guest.files.fs().entries(id)?;
-    guest.files.cwd = id;
+    guest.files.stand_in(id)?;
     Ok(0)
 }

@@ -67,7 +67,7 @@ fn of_node(guest: &mut Guest, id: NodeId) -> Result<Stat, Stop> {
 /// The node of a path, or of the descriptor itself with AT_EMPTY_PATH.
 fn node_at(guest: &mut Guest, (at, path): (u64, u64), flags: i32) -> Result<NodeId, Stop> {
     if flags & libc::AT_EMPTY_PATH != 0 && is_empty(guest, path)? {
-        return if int(at) == libc::AT_FDCWD { Ok(guest.files.cwd) } else { guest.files.node(at) };
+        return if int(at) == libc::AT_FDCWD { Ok(guest.files.cwd()) } else { guest.files.node(at) };
     }
     walk(guest, (at, path), flags & libc::AT_SYMLINK_NOFOLLOW == 0)?.existing()
 }

@@ -2,8 +2,8 @@
 //!
 //! Where /dev/kvm cannot be used a test prints why and passes; `ISOMARK_REQUIRE=microvm` turns that into a failure.
 
-// Each test file uses its own part.
-#![allow(dead_code)]
+// Each test file uses its own part; what a test cannot set up fails it.
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -98,7 +98,8 @@ pub(crate) fn kvm_works() -> bool {
 pub(crate) fn skip(what: &str, reason: &str) {
     let required = std::env::var("ISOMARK_REQUIRE").unwrap_or_default();
     assert!(!required.split(',').any(|word| word == what), "{what} is required, but {reason}");
-    eprintln!("SKIPPED ({what}): {reason}");
+    // Past the capture of the test harness, which would hide it.
+    let _ = writeln!(std::io::stderr(), "SKIPPED ({what}): {reason}");
 }
 
 /// Where a hand-made program lies.

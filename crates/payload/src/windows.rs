@@ -35,8 +35,8 @@ fn repeat(kernel: &mut dyn Kernel, times: u64) -> Result<(), WireError> {
 
 /// Iterations per window, such that one takes 2–5 ms; 1 where a single iteration takes longer.
 ///
-/// A trial disturbed by the scheduler looks long and would make windows too short, so a trial that ends the
-/// search is run twice and the shorter one counts.
+/// An attempt disturbed by the scheduler looks long and would make windows too short, so the attempt that ends the
+/// search is made twice and the shorter one counts.
 fn calibrate(kernel: &mut dyn Kernel, per_ms: u64) -> Result<u64, WireError> {
     let mut times = 1;
     for _ in 0..40 {

@@ -3,6 +3,8 @@
 //! Sentences are built from the headline table alone and say no more than its intervals carry: a ratio comes with
 //! its interval, and where there is none, the sentence says so.
 
+use isomark_core::payload::catalog;
+
 use crate::fmt;
 use crate::reference::REFERENCE;
 use crate::stats::verdict::Verdict;
@@ -102,10 +104,36 @@ pub fn of_scenario(summary: &Summary, scenario: &str) -> String {
     }
     let what = fmt::clean(&columns[at].what);
     let mut text = format!("{}: {}.", capital(&what), said.join(", "));
+    if scenario == "throughput" {
+        text.push_str(&system_calls(summary, scenario));
+    }
     for (why, names) in unsure(summary, at) {
         text.push_str(&format!(" No verdict for {}: {}.", listed(&names), fmt::clean(&why)));
     }
     text
+}
+
+/// What happens to operating-system calls, which the mean of the numeric kernels leaves out.
+fn system_calls(summary: &Summary, scenario: &str) -> String {
+    let mut ranges: Vec<(&str, f64, f64)> = Vec::new();
+    for cell in summary.scenario(scenario) {
+        let kernel = cell.params.text("kernel").and_then(catalog::kernel);
+        let ratio = cell.headline().and_then(|metric| metric.versus.as_ref()?.ratio);
+        let (Some(catalog::Kind::Os), Some(ratio)) = (kernel.map(|k| k.kind), ratio) else { continue };
+        match ranges.iter_mut().find(|(name, ..)| *name == cell.runtime) {
+            Some((_, low, high)) => (*low, *high) = (low.min(ratio), high.max(ratio)),
+            None => ranges.push((&cell.runtime, ratio, ratio)),
+        }
+    }
+    let said: Vec<String> = ranges
+        .into_iter()
+        .map(|(name, low, high)| {
+            let (from, to) = (fmt::ratio(low, None), fmt::ratio(high, None));
+            let range = if from == to { from } else { format!("{from} to {to}") };
+            format!("at {range} in {}", fmt::clean(name))
+        })
+        .collect();
+    if said.is_empty() { String::new() } else { format!(" Operating-system calls run {}.", listed(&said)) }
 }
 
 /// Runtimes without a verdict in a column, by the reason.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use isomark_core::payload::catalog;
-use isomark_core::record::{Cell, RuntimeRecord};
+use isomark_core::record::{Cell, Run, RuntimeRecord};
 use isomark_core::runtime::Kind;
 use isomark_core::{Metric, Params};
 
@@ -43,15 +43,18 @@ fn columns(data: &Dataset<'_>, marginal: bool) -> Vec<Column> {
             continue;
         }
         let (what, relative) = match cell.scenario.as_str() {
-            "startup" => ("median until the first byte", false),
-            "memory" if marginal => ("one more instance, PSS", false),
-            "memory" => ("one idle instance, PSS", false),
-            "disk" => ("per instance", false),
-            "throughput" => ("numeric kernels, geometric mean", true),
-            "program" => ("start to exit", false),
-            _ => (cell.metrics.first().map_or("", |metric| &*metric.name), false),
+            "startup" => ("median until the first byte".to_owned(), false),
+            "memory" if marginal => ("one more instance, PSS".to_owned(), false),
+            "memory" => ("one idle instance, PSS".to_owned(), false),
+            "disk" => ("held by one instance".to_owned(), false),
+            "throughput" => {
+                let kernels = numeric_kernels(data.run, &cell.scenario);
+                (format!("{kernels} numeric kernels, geometric mean"), true)
+            }
+            "program" => ("start to exit".to_owned(), false),
+            _ => (cell.metrics.first().map_or_else(String::new, |metric| metric.name.to_string()), false),
         };
-        all.push(Column { scenario: cell.scenario.clone(), what: what.to_owned(), relative });
+        all.push(Column { scenario: cell.scenario.clone(), what, relative });
     }
     all
 }
@@ -117,30 +120,16 @@ fn every_runtime_has_a_slope(data: &Dataset<'_>, cells: &[CellSummary]) -> bool 
 
 /// Geometric mean over the numeric kernels of the best-window ratio to the process, block by block.
 ///
-/// Kernels that live on system calls are left out: they answer another question and have their own table. Only
-/// blocks in which all kernels have both values count, so that every block means the same mixture.
+/// Only blocks in which all of these kernels have both values count, so that every block means the same mixture.
 fn geometric_mean(data: &Dataset<'_>, runtime: &str, scenario: &str) -> Option<Figure> {
-    let numeric = |cell: &Cell| cell.params.text("kernel").and_then(catalog::kernel).is_none_or(is_numeric);
-    let ours = data.run.cells.iter().enumerate();
-    let ours: Vec<(usize, &Metric)> = ours
-        .filter(|(_, cell)| cell.runtime == runtime && cell.scenario == scenario && numeric(cell))
+    let cells = numeric_cells(data.run, scenario).filter(|(_, cell)| cell.runtime == runtime);
+    let ours: Vec<(usize, &Metric)> = cells
         .filter_map(|(index, cell)| Some((index, cell.metrics.first()?)))
         .filter(|(index, metric)| data.cells[*index].series.contains_key(&*metric.name))
         .collect();
     let (first, metric) = *ours.first()?;
-    let blank = Figure {
-        metric: metric.name.to_string(),
-        params: Params::new(),
-        unit: metric.unit.to_string(),
-        value: None,
-        ci95: None,
-        ratio: None,
-        ratio_ci95: None,
-        difference: None,
-        verdict: None,
-        why: None,
-        n: data.cells[first].series.get(&*metric.name).map_or(0, Vec::len),
-    };
+    let n = data.cells[first].series.get(&*metric.name).map_or(0, Vec::len);
+    let blank = Figure::blank(&metric.name, &metric.unit, n);
     if runtime == REFERENCE {
         return Some(blank);
     }
@@ -168,6 +157,25 @@ fn geometric_mean(data: &Dataset<'_>, runtime: &str, scenario: &str) -> Option<F
         n: ratio.n,
         ..blank
     })
+}
+
+/// Cells whose kernels belong into the mean: the numeric ones that the plan measures most often.
+///
+/// Kernels that live on system calls answer another question and have their own table. A kernel that is measured in
+/// every other block only would take half of the blocks away from all the others. The plan decides, not a value.
+fn numeric_cells<'r>(run: &'r Run, scenario: &str) -> impl Iterator<Item = (usize, &'r Cell)> {
+    let numeric = |cell: &Cell| cell.params.text("kernel").and_then(catalog::kernel).is_none_or(is_numeric);
+    let all = run.cells.iter().enumerate();
+    let all: Vec<(usize, &Cell)> =
+        all.filter(|(_, cell)| cell.scenario == scenario && numeric(cell)).collect();
+    let often = all.iter().map(|(_, cell)| cell.every).min().unwrap_or(1);
+    all.into_iter().filter(move |(_, cell)| cell.every == often)
+}
+
+/// How many kernels belong into the mean.
+fn numeric_kernels(run: &Run, scenario: &str) -> usize {
+    let kernels = numeric_cells(run, scenario).map(|(_, cell)| cell.params.to_string());
+    kernels.collect::<std::collections::BTreeSet<_>>().len()
 }
 
 fn is_numeric(kernel: &catalog::Kernel) -> bool {

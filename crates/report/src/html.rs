@@ -57,10 +57,16 @@ fn source(name: &str, built_in: &str, templates: Option<&Path>) -> Result<String
 }
 
 fn refuse(e: &minijinja::Error) -> Error {
-    let place = match (e.name(), e.line()) {
+    // An error in an included template arrives wrapped in one of the template that includes it.
+    let mut inner = e;
+    while let Some(next) = std::error::Error::source(inner).and_then(|source| source.downcast_ref()) {
+        inner = next;
+    }
+    let place = match (inner.name(), inner.line()) {
         (Some(name), Some(line)) => format!("template {name} line {line}"),
         (Some(name), None) => format!("template {name}"),
         (None, _) => "template".to_owned(),
     };
-    Error::Input(format!("{place}: {}", e.detail().map_or_else(|| e.kind().to_string(), str::to_owned)))
+    let what = inner.detail().map_or_else(|| inner.kind().to_string(), str::to_owned);
+    Error::Input(format!("{place}: {what}"))
 }

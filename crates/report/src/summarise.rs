@@ -72,7 +72,9 @@ fn cell(data: &Dataset<'_>, index: usize, noisy: &[u32]) -> CellSummary {
     let (cell, seen) = (&data.run.cells[index], &data.cells[index]);
     let (status, reason, remedy) = status(cell, seen);
     let skipped = status == Status::Skipped;
-    let metrics = cell.metrics.iter().filter(|_| !skipped).enumerate();
+    // What a runtime does not have is absent, not failed.
+    let there = |metric: &&Metric| !skipped && (!metric.optional || seen.series.contains_key(&*metric.name));
+    let metrics = cell.metrics.iter().filter(there).enumerate();
     let record = data.run.runtimes.iter().find(|record| record.name == cell.runtime);
     CellSummary {
         runtime: cell.runtime.clone(),
@@ -103,10 +105,11 @@ fn status(cell: &Cell, seen: &Observed) -> (Status, Option<String>, Option<Strin
     if let Some(skip) = &cell.skipped {
         return (Status::Skipped, Some(skip.reason.clone()), Some(skip.remedy.clone()));
     }
-    let missing = cell.metrics.iter().find(|metric| !seen.series.contains_key(&*metric.name));
+    let declared = || cell.metrics.iter().filter(|metric| !metric.optional);
+    let missing = declared().find(|metric| !seen.series.contains_key(&*metric.name));
     let said = seen.failures.first().map(|f| f.failure.message.clone());
     match (missing, seen.trials) {
-        (None, _) if !cell.metrics.is_empty() => (Status::Ok, None, None),
+        (None, _) if !seen.series.is_empty() => (Status::Ok, None, None),
         (_, 0) => {
             let reason = "not measured: the run was cut short before its first trial".to_owned();
             (Status::Failed, Some(reason), Some("complete it with isomark run --resume DIR".to_owned()))
@@ -115,7 +118,7 @@ fn status(cell: &Cell, seen: &Observed) -> (Status, Option<String>, Option<Strin
             let silent = || format!("metric {} is declared and was never recorded", metric.name);
             (Status::Failed, Some(said.unwrap_or_else(silent)), None)
         }
-        (None, _) => (Status::Failed, Some(said.unwrap_or_else(|| "declares no metric".to_owned())), None),
+        (None, _) => (Status::Failed, Some(said.unwrap_or_else(|| "no metric has a value".to_owned())), None),
     }
 }
 
@@ -142,7 +145,7 @@ fn one_metric(
         unit: metric.unit.to_string(),
         better: metric.better,
         n: all.len(),
-        failed: seen.trials - all.len().min(seen.trials),
+        failed: if metric.optional { seen.failed } else { seen.trials - all.len().min(seen.trials) },
         min: all.first().copied().map(whole),
         median: median(&all).map(whole),
         ci95: order::interval(&all, 0.5).map(pair),

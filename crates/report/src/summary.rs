@@ -381,6 +381,25 @@ impl Summary {
     }
 }
 
+impl Figure {
+    /// A figure about which nothing is known yet but its metric.
+    pub(crate) fn blank(metric: &str, unit: &str, n: usize) -> Self {
+        Self {
+            metric: metric.to_owned(),
+            params: Params::new(),
+            unit: unit.to_owned(),
+            value: None,
+            ci95: None,
+            ratio: None,
+            ratio_ci95: None,
+            difference: None,
+            verdict: None,
+            why: None,
+            n,
+        }
+    }
+}
+
 impl CellSummary {
     /// A metric by name, if it has a value.
     #[must_use]

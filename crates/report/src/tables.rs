@@ -69,7 +69,7 @@ impl Entry {
 }
 
 fn titles(names: &[(&str, bool)]) -> Vec<Heading> {
-    names.iter().map(|(title, numeric)| Heading { title: (*title).to_owned(), numeric: *numeric }).collect()
+    names.iter().map(|(title, numeric)| Heading { title: fmt::clean(title), numeric: *numeric }).collect()
 }
 
 /// The headline metric of each cell of a scenario.

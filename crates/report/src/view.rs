@@ -158,7 +158,7 @@ pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
         sections: summary.scenarios().into_iter().map(|name| section(run, summary, name, drawn)).collect(),
         warnings: warnings(summary),
         reproduce: reproduce(run),
-        command: command(&run.argv),
+        command: again(run),
         files: files(drawn),
     }
 }
@@ -288,7 +288,8 @@ fn chart(chart: &Chart) -> ChartView {
 }
 
 fn warnings(summary: &Summary) -> Vec<Warning> {
-    let one = |w: &Warning| Warning { cause: fmt::clean(&w.cause), remedy: fmt::clean(&w.remedy) };
+    let words = |text: &str| answers::capital(&fmt::clean(text));
+    let one = |w: &Warning| Warning { cause: words(&w.cause), remedy: words(&w.remedy) };
     summary.warnings.iter().map(one).collect()
 }
 
@@ -310,6 +311,19 @@ fn reproduce(run: &Run) -> Vec<(String, String)> {
         all.push(("program SHA-256".to_owned(), program.sha256.clone()));
     }
     all.into_iter().map(|(name, value)| (name, fmt::clean(&value))).collect()
+}
+
+/// The command that measures the same again: the seed is named even where it was drawn.
+fn again(run: &Run) -> String {
+    let mut argv = run.argv.clone();
+    if let Some(name) = argv.first_mut() {
+        "isomark".clone_into(name);
+    }
+    let measures = argv.get(1).is_some_and(|verb| verb == "run");
+    if measures && !argv.iter().any(|word| word == "--seed" || word.starts_with("--seed=")) {
+        argv.extend(["--seed".to_owned(), run.seed.to_string()]);
+    }
+    command(&argv)
 }
 
 /// A command line that a shell would read as these words.

@@ -41,16 +41,16 @@ impl Lanes {
         Self { left, right, width, above: false }
     }
 
-    /// Lanes whose values stand beside the plot at any width, for rows with several values.
+    /// Lanes whose labels and values stand beside the plot at any width, for short labels and rows of several values.
     #[must_use]
     pub fn beside<'t>(
         width: f64,
         labels: impl Iterator<Item = &'t str>,
-        values: impl Iterator<Item = &'t str> + Clone,
+        values: impl Iterator<Item = &'t str>,
     ) -> Self {
-        let lanes = Self::new(width, labels, values.clone());
-        let widest = values.map(|text| letters::room(text, SIZE, Weight::Medium)).fold(0.0, f64::max);
-        Self { right: lanes.right.min(width - widest - 12.0), ..lanes }
+        let lanes = Self::new(width.max(NARROW), labels, values);
+        let taken = width.max(NARROW) - lanes.right;
+        Self { left: lanes.left.min(width * 0.34), right: width - taken, width, above: false }
     }
 
     /// Height that a label takes above its row.

@@ -7,7 +7,7 @@ use crate::fmt;
 use crate::summary::{CellSummary, MetricSummary, Summary};
 
 /// What each accounting mode of memory means, for headings.
-const MODES: [(&str, &str); 9] = [
+const MODES: [(&str, &str); 10] = [
     ("pss", "PSS: shared pages in equal parts"),
     ("uss", "USS: private pages only"),
     ("rss", "RSS: shared pages in full"),
@@ -16,16 +16,18 @@ const MODES: [(&str, &str); 9] = [
     ("vmm", "the monitor’s own memory"),
     ("marginal-pss", "by PSS"),
     ("marginal-available", "by MemAvailable"),
+    ("marginal-free", "by MemFree"),
     ("marginal-cgroup", "by cgroup charge"),
 ];
 
 /// What each quantity of disk means, for headings.
-const DISK: [(&str, &str); 5] = [
+const DISK: [(&str, &str); 6] = [
+    ("after-write", "after-write: held after a write of 16 MiB"),
     ("base", "base: shared by all instances"),
-    ("private", "private: of one instance"),
-    ("after-write", "private after a write of 16 MiB"),
-    ("in-memory", "thereof in memory (tmpfs)"),
-    ("marginal", "marginal: each further instance"),
+    ("logical", "logical: sum of file lengths"),
+    ("marginal", "marginal: held by one instance alone"),
+    ("private", "private: held by one instance alone"),
+    ("in-memory", "in-memory: thereof in memory, after the write"),
 ];
 
 /// Memory of one instance in all accounting modes, and what a further instance costs.

@@ -97,8 +97,10 @@ fn one(scene: &mut Scene, axis: &Axis, row: &Row, top: f64, width: f64) {
         let x = axis.at(floor);
         scene.dashes([x, top + 2.0, x, bar + 1.0], 1.4, Ink::Axis);
         scene.polygon(vec![(x - 4.5, bar + 8.0), (x + 4.5, bar + 8.0), (x, bar + 1.0)], Ink::Axis);
-        let style = Style::new(Ink::Muted).size(10.5).anchor(Anchor::End);
-        scene.text((x - 7.0, bar + 8.0), "floor", style);
+        let style = Style::new(Ink::Muted).size(10.5);
+        // To the left, where the faster values would be, unless the picture ends there.
+        let (x, anchor) = if x > 44.0 { (x - 7.0, Anchor::End) } else { (x + 7.0, Anchor::Start) };
+        scene.text((x, bar + 8.0), "floor", style.anchor(anchor));
     }
 }
 

@@ -1,0 +1,136 @@
+//! The same run gives the same answers, to the byte.
+//!
+//! `tests/data/run` is a run folder like any other. `ISOMARK_REGENERATE=1` makes it anew, on purpose only; look at
+//! the difference before keeping it.
+
+mod fixture;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use isomark_core::Error;
+use isomark_core::store::Folder;
+use isomark_report::{Options, Summary, render};
+
+const INPUT: [&str; 3] = ["run.json", "samples.jsonl", "blocks.jsonl"];
+const OUTPUT: [&str; 4] = ["summary.json", "summary.md", "samples.csv", "report.html"];
+const BLOCKS: u32 = 24;
+
+fn stored() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/run")
+}
+
+/// Renders a copy of the stored run.
+fn rendered(dir: &Path) -> Result<Summary, Error> {
+    for name in INPUT {
+        fs::copy(stored().join(name), dir.join(name)).map_err(|e| Error::os(format!("copy {name}"), e))?;
+    }
+    let (folder, run) = Folder::open(dir)?;
+    render(&folder, &run, &Options::default())
+}
+
+/// Name, size and FNV-1a hash of each picture: too large to store, too important to change unseen.
+fn pictures(dir: &Path) -> String {
+    let mut names: Vec<_> = fs::read_dir(dir.join("charts")).into_iter().flatten().flatten().collect();
+    names.sort_by_key(fs::DirEntry::file_name);
+    let line = |entry: &fs::DirEntry| {
+        let bytes = fs::read(entry.path()).unwrap_or_default();
+        let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        format!("{} {} {hash:016x}\n", entry.file_name().display(), bytes.len())
+    };
+    names.iter().map(line).collect()
+}
+
+#[test]
+fn the_same_run_gives_the_same_bytes() {
+    if std::env::var_os("ISOMARK_REGENERATE").is_some_and(|v| v == "1") {
+        let _ = fs::remove_dir_all(stored());
+        let (folder, run) = fixture::write(&stored(), BLOCKS).unwrap();
+        render(&folder, &run, &Options::default()).unwrap();
+        fs::write(stored().join("pictures.txt"), pictures(&stored())).unwrap();
+        fs::remove_dir_all(stored().join("charts")).unwrap();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    rendered(dir.path()).unwrap();
+    for name in OUTPUT {
+        let (found, wanted) =
+            (fs::read(dir.path().join(name)).unwrap(), fs::read(stored().join(name)).unwrap());
+        let line = found.split(|b| *b == b'\n').zip(wanted.split(|b| *b == b'\n')).position(|(a, b)| a != b);
+        assert!(
+            found == wanted,
+            "{name} differs from line {:?} on; see ISOMARK_REGENERATE",
+            line.map(|l| l + 1)
+        );
+    }
+    let wanted = fs::read_to_string(stored().join("pictures.txt")).unwrap();
+    assert_eq!(pictures(dir.path()), wanted, "the pictures differ; look at them, then ISOMARK_REGENERATE");
+}
+
+#[test]
+fn summary_json_keeps_its_contract() {
+    let text = fs::read_to_string(stored().join("summary.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["schema"], "isomark.summary/1");
+    for field in ["id", "started", "plan", "seed", "payload_sha256"] {
+        assert!(!json["run"][field].is_null(), "run.{field}");
+    }
+    for field in ["kvm_class", "cgroup", "kernel", "cpu"] {
+        assert!(json["run"]["host"][field].is_string(), "run.host.{field}");
+    }
+    let cell = json["cells"].as_array().unwrap().iter().find(|c| c["runtime"] == "microvm").unwrap();
+    assert_eq!((&cell["status"], &cell["reason"]), (&"ok".into(), &serde_json::Value::Null));
+    let metric = &cell["metrics"][0];
+    assert_eq!(
+        (&metric["name"], &metric["unit"], &metric["better"]),
+        (&"startup".into(), &"ns".into(), &"lower".into())
+    );
+    assert_eq!((&metric["n"], &metric["failed"]), (&23.into(), &1.into()));
+    for field in ["min", "median", "p95"] {
+        assert!(metric[field].is_i64(), "{field} is an integer: {}", metric[field]);
+    }
+    assert_eq!(metric["ci95"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&metric["versus"]["runtime"], &metric["versus"]["verdict"]),
+        (&"process".into(), &"slower".into())
+    );
+    assert_eq!(metric["floor"]["runtime"], "floor-microvm");
+    assert!(json["claims"].is_array());
+    let back: Summary = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_value(back).unwrap(), json);
+}
+
+#[test]
+fn what_was_planted_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let summary = rendered(dir.path()).unwrap();
+    let cell = |runtime: &str, scenario: &str, params: &str| {
+        let mut all = summary.scenario(scenario).filter(|c| c.runtime == runtime);
+        all.find(|c| c.params.to_string().contains(params)).unwrap().clone()
+    };
+    // The fixture's true ratios: lu runs at 0.992, sort at 0.985, triad at 1.03, random at 1.09, getpid at 0.0036.
+    for (kernel, ratio, verdict) in [
+        ("kernel=lu", 0.992, "equivalent"),
+        ("kernel=random", 1.09, "faster"),
+        ("kernel=getpid", 0.0036, "slower"),
+    ] {
+        let versus = cell("microvm", "throughput", kernel).metrics[0].versus.clone().unwrap();
+        assert!((versus.ratio.unwrap() / ratio - 1.0).abs() < 0.01, "{kernel} {versus:?}");
+        assert_eq!(versus.verdict.word(), verdict, "{kernel}");
+        assert!(versus.bootstrap.is_some() && versus.quiet.is_some_and(|q| q.n == 22));
+    }
+    let few = cell("microvm", "memory", "instances=8").metrics[0].versus.clone().unwrap();
+    assert!(few.why.unwrap().contains("6 of 20") && few.ci95.is_some());
+    let process = cell("process", "startup", "cache=warm");
+    assert!(process.metrics.iter().all(|m| m.versus.is_none()));
+    assert_eq!(process.metrics[1].folded, Some(isomark_core::Phase::Start));
+    let namespace = cell("namespace", "startup", "cache=warm");
+    assert!(namespace.metrics[1].versus.is_none(), "create is folded in the reference");
+    // Two ways of provisioning against the one of the process.
+    assert!(cell("namespace", "disk", "tmpfs").metrics[0].versus.is_some());
+    let skipped = cell("microvm", "throughput", "kernel=fork");
+    assert_eq!((skipped.status.word(), skipped.metrics.len()), ("skipped", 0));
+    let names: Vec<_> = cell("process", "memory", "idle").metrics.iter().map(|m| m.name.clone()).collect();
+    assert_eq!(names, ["pss", "uss", "rss"], "what a process does not have is absent, not failed");
+}

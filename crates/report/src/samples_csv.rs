@@ -53,9 +53,11 @@ fn fail(e: csv::Error) -> Error {
 
 fn rows(run: &Run, sample: &Sample, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error> {
     let cell = &run.cells[sample.cell];
-    let (params, block, at) = (cell.params.to_string(), sample.block.to_string(), sample.at_ns.to_string());
+    let (runtime, scenario, params) =
+        (clean(&cell.runtime), clean(&cell.scenario), clean(&cell.params.to_string()));
+    let (block, at) = (sample.block.to_string(), sample.at_ns.to_string());
     let warmup = if sample.warmup { "true" } else { "false" };
-    let head = [&*cell.runtime, &*cell.scenario, &*params, &*block, warmup, &*at];
+    let head = [&*runtime, &*scenario, &*params, &*block, warmup, &*at];
     let mut row = |tail: [&str; 8]| csv.write_record(head.into_iter().chain(tail));
     match &sample.outcome {
         Outcome::Values(values) => {
@@ -66,12 +68,12 @@ fn rows(run: &Run, sample: &Sample, csv: &mut csv::Writer<Vec<u8>>) -> Result<()
                     isomark_core::Better::Lower => "lower",
                     isomark_core::Better::Higher => "higher",
                 });
-                row(["metric", name, unit, better, &value.to_string(), "", "", ""])?;
+                row(["metric", &clean(name), &clean(unit), better, &value.to_string(), "", "", ""])?;
             }
         }
         Outcome::Failed(failure) => {
             let phase = failure.phase.map_or("", Phase::word);
-            row(["failure", "", "", "", "", phase, &failure.kind, &clean(&failure.message)])?;
+            row(["failure", "", "", "", "", phase, &clean(&failure.kind), &clean(&failure.message)])?;
         }
     }
     for (phase, ns) in &sample.phases {

@@ -7,6 +7,7 @@ mod fixture;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use isomark_core::Error;
 use isomark_core::store::Folder;
@@ -16,8 +17,27 @@ const INPUT: [&str; 3] = ["run.json", "samples.jsonl", "blocks.jsonl"];
 const OUTPUT: [&str; 4] = ["summary.json", "summary.md", "samples.csv", "report.html"];
 const BLOCKS: u32 = 24;
 
-fn stored() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/run")
+/// The stored run; made anew first, once, if that is asked for.
+fn stored() -> &'static Path {
+    static RUN: LazyLock<PathBuf> = LazyLock::new(|| {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/run");
+        if std::env::var_os("ISOMARK_REGENERATE").is_some_and(|v| v == "1") {
+            regenerate(&dir).expect("a new golden run");
+        }
+        dir
+    });
+    &RUN
+}
+
+fn regenerate(dir: &Path) -> Result<(), Error> {
+    let fail = |e| Error::os("replace the golden run", e);
+    if dir.exists() {
+        fs::remove_dir_all(dir).map_err(fail)?;
+    }
+    let (folder, run) = fixture::write(dir, BLOCKS)?;
+    render(&folder, &run, &Options::default())?;
+    folder.replace("pictures.txt", pictures(dir).as_bytes())?;
+    fs::remove_dir_all(dir.join("charts")).map_err(fail)
 }
 
 /// Renders a copy of the stored run.
@@ -45,13 +65,6 @@ fn pictures(dir: &Path) -> String {
 
 #[test]
 fn the_same_run_gives_the_same_bytes() {
-    if std::env::var_os("ISOMARK_REGENERATE").is_some_and(|v| v == "1") {
-        let _ = fs::remove_dir_all(stored());
-        let (folder, run) = fixture::write(&stored(), BLOCKS).unwrap();
-        render(&folder, &run, &Options::default()).unwrap();
-        fs::write(stored().join("pictures.txt"), pictures(&stored())).unwrap();
-        fs::remove_dir_all(stored().join("charts")).unwrap();
-    }
     let dir = tempfile::tempdir().unwrap();
     rendered(dir.path()).unwrap();
     for name in OUTPUT {

@@ -31,7 +31,9 @@ impl Site {
     /// If the directory cannot be made.
     pub fn open(parent: &Path) -> Result<Self, Error> {
         let start = start_time("self").map_err(|e| Error::os("read /proc/self/stat", e))?;
-        let tag = format!("{}-{start}", std::process::id());
+        // A process may hold several (tests do): their objects must not share names.
+        static SITES: AtomicU64 = AtomicU64::new(0);
+        let tag = format!("{}-{start}-{}", std::process::id(), SITES.fetch_add(1, Ordering::Relaxed));
         let dir = parent.join(&tag);
         let op = |what: &str| format!("{what} {}", dir.display());
         fs::create_dir_all(&dir).map_err(|e| Error::os(op("make directory"), e))?;
@@ -84,10 +86,18 @@ pub fn start_time(pid: &str) -> std::io::Result<u64> {
         .ok_or_else(|| std::io::ErrorKind::InvalidData.into())
 }
 
+/// Whether a name has the form of a tag: pid, start time and a number.
+#[must_use]
+pub fn is_tag(name: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    name.split('-').count() == 3 && name.split('-').all(digits)
+}
+
 /// Whether the process that a site is named after still runs.
 #[must_use]
 pub fn is_alive(tag: &str) -> bool {
-    let owner = tag.split_once('-').and_then(|(pid, start)| Some((pid, start.parse::<u64>().ok()?)));
+    let mut parts = tag.split('-');
+    let owner = parts.next().zip(parts.next().and_then(|start| start.parse::<u64>().ok()));
     owner.is_some_and(|(pid, start)| start_time(pid).is_ok_and(|now| now == start))
 }
 
@@ -100,8 +110,10 @@ mod tests {
         let parent = std::env::temp_dir().join(format!("isomark-site-test-{}", std::process::id()));
         let site = Site::open(&parent).unwrap();
         assert!(is_alive(site.tag()));
-        assert!(!is_alive(&format!("{}-1", std::process::id())));
+        assert!(!is_alive(&format!("{}-1-0", std::process::id())));
         assert!(!is_alive("not a tag") && !is_alive("1"));
+        assert!(is_tag(site.tag()) && !is_tag("1-2") && !is_tag("1-2-x") && !is_tag("--"));
+        assert_ne!(site.tag(), Site::open(&parent).unwrap().tag());
         assert_ne!(site.instance_name(), site.instance_name());
         site.note("cgroup", Path::new("/x")).unwrap();
         assert_eq!(fs::read_to_string(site.dir().join(LEDGER)).unwrap(), "cgroup /x\n");

@@ -45,7 +45,7 @@ pub fn order(seed: u64, block: u32, every: &[u32]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::prelude::{prop, prop_assert_eq, proptest};
 
     use super::*;
 

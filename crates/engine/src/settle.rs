@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use isomark_core::Error;
-use isomark_core::site::{LEDGER, is_alive};
+use isomark_core::site::{LEDGER, is_alive, is_tag};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -31,10 +31,7 @@ pub fn settle(state: &Path, dry: bool) -> Report {
     let mut report = Report::new();
     for entry in fs::read_dir(state).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let looks_like_ours = name.split_once('-').is_some_and(|(pid, start)| {
-            [pid, start].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-        });
-        if looks_like_ours && !is_alive(&name) {
+        if is_tag(&name) && !is_alive(&name) {
             settle_one(&entry.path(), &name, dry, &mut report);
         }
     }
@@ -127,14 +124,14 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let make = |name: &str| fs::create_dir_all(state.path().join(name).join("deep")).unwrap();
         let own = isomark_core::Site::open(state.path()).unwrap();
-        make("999999999-1");
+        make("999999999-1-0");
         make("not-ours");
         make("12-");
         let would = settle(state.path(), true);
-        assert!(would.len() == 1 && would[0].ends_with("999999999-1"), "{would:?}");
-        assert!(state.path().join("999999999-1").exists());
+        assert!(would.len() == 1 && would[0].ends_with("999999999-1-0"), "{would:?}");
+        assert!(state.path().join("999999999-1-0").exists());
         assert_eq!(settle(state.path(), false).len(), 1);
-        assert!(!state.path().join("999999999-1").exists());
+        assert!(!state.path().join("999999999-1-0").exists());
         assert!(
             own.dir().exists() && state.path().join("not-ours").exists() && state.path().join("12-").exists()
         );
@@ -147,7 +144,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let victim = state.path().join("victim");
         fs::create_dir(&victim).unwrap();
-        let dead = state.path().join("999999999-1");
+        let dead = state.path().join("999999999-1-0");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join(LEDGER), format!("cgroup {}\n", victim.display())).unwrap();
         let report = settle(state.path(), false);

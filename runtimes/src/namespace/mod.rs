@@ -352,7 +352,7 @@ impl Instance for Container {
     fn anatomy(&self) -> Anatomy {
         // A layer in memory can be reached only through the instance's own root, while it runs.
         let root = self.running.as_ref().filter(|_| self.own.is_none());
-        let root = root.map(|(child, _)| PathBuf::from(format!("/proc/{}/root", child.pid())));
+        let root = root.map(|(child, _)| PathBuf::from(format!("/proc/{}/root/.", child.pid())));
         Anatomy {
             processes: self.running.iter().map(|(child, _)| (child.pid(), Role::Program)).collect(),
             cgroup: self.group.as_ref().and_then(Group::memory),

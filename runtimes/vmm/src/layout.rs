@@ -114,6 +114,12 @@ pub const MEMORY_MAX: u64 = 64 * GIB;
 
 const _: () = assert!(TABLES + (MEMORY_MAX / GIB) * PAGE < TABLES_END / 2);
 
+/// Where guest memory lies in the VMM's own process, so that its harness can account for it while it runs. If
+/// something is there already it lies elsewhere, and the status says where.
+pub const HOST_BASE: u64 = 1 << 44;
+
+const _: () = assert!(HOST_BASE.is_multiple_of(GIB) && HOST_BASE + MEMORY_MAX < 1 << 47);
+
 /// The program's stack in a guest with `memory` bytes: an eighth, at most [`STACK_MAX`], whole blocks, at the top.
 #[must_use]
 pub const fn stack_start(memory: u64) -> u64 {

@@ -22,9 +22,13 @@
 //! 125: the VMM failed or was called wrongly. The last three write one line `isomark-vmm: …` to descriptor 2; the last
 //! line of the status decides where a program uses such a number itself.
 //!
+//! # Accounting
+//! Guest memory lies at [`layout::HOST_BASE`] in this process from the start, `--memory` bytes long: what smaps says of
+//! mappings there is the instance's, the rest is the VMM's own. Kernels with CONFIG_ANON_VMA_NAME also show the name
+//! `isomark-guest`, except where pages of the program's file are mapped.
+//!
 //! # Status
-//! `step NAME NS` (CLOCK_MONOTONIC), `ram ADDRESS LEN` (guest memory in this process, which smaps shows as
-//! `isomark-guest`), `exits N`, `syscalls N`, `unserved NAME COUNT` (answered with ENOSYS), and last one of `end exit
+//! `step NAME NS` (CLOCK_MONOTONIC), `ram ADDRESS LEN` (guest memory in this process), `exits N`, `syscalls N`, `unserved NAME COUNT` (answered with ENOSYS), and last one of `end exit
 //! CODE`, `end signal NUMBER`, `end unserved TEXT`, `end fault TEXT`, `end internal TEXT`, `end program TEXT`.
 
 pub mod args;

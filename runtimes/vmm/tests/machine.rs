@@ -238,8 +238,7 @@ fn absurd_mappings_never_hurt_the_vmm() {
     if !kvm_works() {
         return;
     }
-    let edges =
-        [0, 0x1000, BASE, DATA, DATA + 0x1000, 32 << 20, MEMORY - 0x1000, MEMORY, 1 << 47, u64::MAX & !0xfff];
+    let edges = [0, 0x1000, BASE, DATA, DATA + 0x1000, 32 << 20, MEMORY - 0x1000, MEMORY, 1 << 47, !0xfff];
     for nr in [libc::SYS_munmap, libc::SYS_mprotect, libc::SYS_madvise, libc::SYS_mremap, libc::SYS_mmap] {
         let mut program = Vec::new();
         for &address in &edges {

@@ -231,16 +231,6 @@ pub fn name_mapping(address: u64, len: u64) {
     };
 }
 
-/// No privileges are ever gained by exec: required before a seccomp filter without CAP_SYS_ADMIN.
-///
-/// # Errors
-/// If the kernel refuses.
-pub fn no_new_privileges() -> Result<(), Error> {
-    // SAFETY: sets one flag of this process.
-    let got = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    if got == 0 { Ok(()) } else { Err(Error::os("PR_SET_NO_NEW_PRIVS")) }
-}
-
 /// Ends this process the way the program ended: by the same signal, without a core of guest memory.
 pub fn die_by(signal: c_int) -> ! {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -10,7 +10,7 @@ use vm_memory::{
 };
 
 use crate::error::Error;
-use crate::layout::BLOCK;
+use crate::layout::{BLOCK, HOST_BASE};
 
 /// The guest's memory: `[0, len)` of its physical addresses.
 #[derive(Debug)]
@@ -31,13 +31,14 @@ impl Ram {
     pub fn new(len: u64) -> Result<Self, Error> {
         let size =
             usize::try_from(len).map_err(|_| Error::Internal(format!("{len} bytes of guest memory")))?;
-        let mut host = map(size)?;
-        if !(host as usize).is_multiple_of(BLOCK as usize) {
-            // Kernels before 6.7 do not align large mappings: take one block more and start inside it.
-            unmap(host, size);
-            let wide = map(size + BLOCK as usize)?;
-            host = wide.wrapping_add(wide.align_offset(BLOCK as usize));
-        }
+        let host = match map(HOST_BASE as usize, size, libc::MAP_FIXED_NOREPLACE) {
+            Ok(host) if host as u64 == HOST_BASE => host,
+            _ => {
+                // One block more than needed, to start at the first whole one.
+                let wide = map(0, size + BLOCK as usize, 0)?;
+                wide.wrapping_add(wide.align_offset(BLOCK as usize))
+            }
+        };
         // SAFETY: `map` has just given us these bytes, readable and writable, and nobody unmaps them while the region lives.
         let region = unsafe { MmapRegion::<()>::build_raw(host, size, PROT, FLAGS) };
         let region = region.map_err(|e| Error::Internal(format!("guest memory: {e}")))?;
@@ -158,6 +159,11 @@ impl Ram {
         self.advise(address, len, libc::MADV_POPULATE_WRITE);
     }
 
+    /// Maps pages that exist already.
+    pub fn populate_read(&self, address: u64, len: u64) {
+        self.advise(address, len, libc::MADV_POPULATE_READ);
+    }
+
     /// Makes KVM forget every translation of these pages without losing their content: it follows changes of the
     /// host's mappings (MMU notifiers), not the host's writes to guest page tables.
     pub fn forget_translations(&self, address: u64, len: u64) {
@@ -182,17 +188,12 @@ impl Ram {
     }
 }
 
-fn map(size: usize) -> Result<*mut u8, Error> {
-    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches nothing that exists.
-    let got = unsafe { libc::mmap(std::ptr::null_mut(), size, PROT, FLAGS, -1, 0) };
+fn map(at: usize, size: usize, flags: i32) -> Result<*mut u8, Error> {
+    let at = std::ptr::without_provenance_mut(at);
+    // SAFETY: a fresh anonymous mapping that replaces nothing touches nothing that exists.
+    let got = unsafe { libc::mmap(at, size, PROT, FLAGS | flags, -1, 0) };
     if got == libc::MAP_FAILED {
-        Err(Error::os(format!("mmap of {size} bytes of guest memory")))
-    } else {
-        Ok(got.cast())
+        return Err(Error::os(format!("mmap of {size} bytes of guest memory")));
     }
-}
-
-fn unmap(at: *mut u8, size: usize) {
-    // SAFETY: called with what `map` has just returned, before anything uses it.
-    unsafe { libc::munmap(at.cast(), size) };
+    Ok(got.cast())
 }

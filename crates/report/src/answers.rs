@@ -61,12 +61,13 @@ fn row_sentence(row: &Row, columns: &[Column]) -> Option<String> {
 
 /// "takes 4.04× the time to start", "computes as fast"; "about" where no verdict is possible.
 fn clause(column: &Column, figure: &Figure) -> Option<String> {
-    let (same, verb, what) = match column.scenario.as_str() {
-        "startup" => ("starts as fast", "takes", "the time to start"),
-        "memory" => ("weighs the same in memory", "weighs", "the memory"),
-        "disk" => ("takes the same disk", "takes", "the disk"),
-        "throughput" => ("computes as fast", "computes at", "the rate"),
-        "program" => ("runs the program as fast", "takes", "the time for the program"),
+    let (same, verb, what, place) = match column.scenario.as_str() {
+        "startup" => ("starts as fast", "takes", "the time to start", "to start"),
+        "memory" => ("weighs the same in memory", "weighs", "the memory", "in memory"),
+        // Not "disk": files may lie in memory, and the figure counts them wherever they lie.
+        "disk" => ("takes the same room for its files", "takes", "the room for its files", "for its files"),
+        "throughput" => ("computes as fast", "computes at", "the rate", ""),
+        "program" => ("runs the program as fast", "takes", "the time for the program", "for the program"),
         _ => return None,
     };
     let about = if figure.verdict == Some(Verdict::Inconclusive) { "about " } else { "" };
@@ -76,7 +77,7 @@ fn clause(column: &Column, figure: &Figure) -> Option<String> {
         (None, Some(Number(0.0))) => Some(same.to_owned()),
         (None, Some(Number(apart))) => {
             let more = if apart > 0.0 { "more" } else { "less" };
-            Some(format!("{verb} {about}{} {more} of {what}", fmt::quantity(&figure.unit, apart.abs(), None)))
+            Some(format!("{verb} {about}{} {more} {place}", fmt::quantity(&figure.unit, apart.abs(), None)))
         }
         (None, None) => None,
     }

@@ -158,7 +158,9 @@ fn one_metric(
         versus: reference::process(data.run, index)
             .filter(apart)
             .and_then(|base| versus(data, index, base, metric, headline, noisy)),
-        floor: reference::floor(data.run, index).and_then(|base| floor(data, index, base, metric)),
+        floor: reference::floor(data.run, index)
+            .filter(|_| headline)
+            .and_then(|base| floor(data, index, base, metric)),
     }
 }
 

@@ -137,7 +137,7 @@ impl Bare {
             args: vec![c("payload")?],
             env: Vec::new(),
         };
-        let child = Child::spawn(&launch)?;
+        let child = Child::spawn(launch)?;
         drop(theirs);
         first_byte(&mut ours)?;
         Ok(child)

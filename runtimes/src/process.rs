@@ -96,7 +96,7 @@ impl Instance for Plain {
             args: argv(program)?,
             env: envp(program)?,
         };
-        let child = Child::spawn(&launch)?;
+        let child = Child::spawn(launch)?;
         drop(ends);
         let (child, wire) = self.running.insert((child, wire));
         match program.stdio {
@@ -117,11 +117,7 @@ impl Instance for Plain {
         wire.close();
         wire.drain(child, deadline)?;
         let (exit, cpu_ns) = child.wait(deadline)?;
-        Ok(Usage {
-            steps: std::mem::take(&mut child.steps),
-            stderr: wire.stderr(),
-            ..Usage::new(exit, cpu_ns)
-        })
+        Ok(Usage { steps: child.steps(), stderr: wire.stderr(), ..Usage::new(exit, cpu_ns) })
     }
 
     fn remove(mut self: Box<Self>) -> Result<(), Error> {

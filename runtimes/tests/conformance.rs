@@ -37,7 +37,11 @@ fn for_each(check: impl Fn(&dyn Runtime, &Spec)) {
             Ok(_) => check(runtime.as_ref(), &spec),
             Err(why) => {
                 eprintln!("SKIPPED {}: {}; remedy: {}", runtime.name(), why.reason, why.remedy);
-                assert!(!required.split(',').any(|name| name == runtime.name()), "{} is required", runtime.name());
+                assert!(
+                    !required.split(',').any(|name| name == runtime.name()),
+                    "{} is required",
+                    runtime.name()
+                );
             }
         }
     }
@@ -103,7 +107,12 @@ fn the_payload_answers_in_order_and_ends_well() {
         let mut instance = runtime.create(spec).unwrap();
         instance.start().unwrap();
         for token in [1, u64::MAX, 0] {
-            assert_eq!(instance.run(&Job::Echo(token)).unwrap().u64("token"), Ok(token), "{}", runtime.name());
+            assert_eq!(
+                instance.run(&Job::Echo(token)).unwrap().u64("token"),
+                Ok(token),
+                "{}",
+                runtime.name()
+            );
         }
         let usage = instance.stop().unwrap();
         assert_eq!(usage.exit, Exit::Code(0), "{}", runtime.name());
@@ -118,16 +127,30 @@ fn every_job_is_answered_rightly() {
         Job::Touch { bytes: 8 << 20 },
         Job::Write { bytes: 1 << 20 },
         Job::Features,
-        Job::Kernel { name: "sha256".into(), n: 4096, isa: "auto".parse().unwrap(), millis: 5, tsc_hz: 1_000_000_000 },
-        Job::Kernel { name: "pipe".into(), n: 4, isa: "auto".parse().unwrap(), millis: 5, tsc_hz: 1_000_000_000 },
+        Job::Kernel {
+            name: "sha256".into(),
+            n: 4096,
+            isa: "auto".parse().unwrap(),
+            millis: 5,
+            tsc_hz: 1_000_000_000,
+        },
+        Job::Kernel {
+            name: "pipe".into(),
+            n: 4,
+            isa: "auto".parse().unwrap(),
+            millis: 5,
+            tsc_hz: 1_000_000_000,
+        },
     ];
     for_each(|runtime, spec| {
         let spec = Spec { provision: runtime.probe().unwrap().provisions.first().cloned(), ..spec.clone() };
         let mut instance = runtime.create(&spec).unwrap();
         instance.start().unwrap();
         for job in &jobs {
-            let reply = instance.run(job).unwrap_or_else(|e| panic!("{} {job}: {}", runtime.name(), e.chain()));
-            isomark_core::payload::answers::check(job, &reply).unwrap_or_else(|e| panic!("{} {job}: {e}", runtime.name()));
+            let reply =
+                instance.run(job).unwrap_or_else(|e| panic!("{} {job}: {}", runtime.name(), e.chain()));
+            isomark_core::payload::answers::check(job, &reply)
+                .unwrap_or_else(|e| panic!("{} {job}: {e}", runtime.name()));
         }
         instance.stop().unwrap();
         instance.remove().unwrap();
@@ -233,7 +256,8 @@ fn memory_can_be_accounted_while_it_runs() {
 
 /// Everything on the host that an instance could leave behind and that carries this command's name.
 fn traces(site: &Site) -> BTreeSet<PathBuf> {
-    let children = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect::<Vec<_>>();
+    let children =
+        |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect::<Vec<_>>();
     let mut all = children(site.dir()).into_iter().collect::<BTreeSet<_>>();
     let ledger = fs::read_to_string(site.dir().join("ledger")).unwrap_or_default();
     for group in ledger.lines().filter_map(|line| line.strip_prefix("cgroup ")) {
@@ -316,7 +340,11 @@ fn a_container_is_confined_as_it_says() {
         let pid = instance.anatomy().processes[0].0;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let field = |name: &str| {
-            status.lines().find_map(|line| line.strip_prefix(name)).map(|v| v.trim().to_owned()).unwrap_or_default()
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(|v| v.trim().to_owned())
+                .unwrap_or_default()
         };
         for set in ["CapEff:", "CapPrm:", "CapInh:", "CapBnd:", "CapAmb:"] {
             assert_eq!(u64::from_str_radix(&field(set), 16), Ok(0), "{set} {}", field(set));

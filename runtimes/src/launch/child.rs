@@ -18,8 +18,9 @@ pub(crate) struct Child {
     pid: i32,
     pidfd: OwnedFd,
     ended: Option<(Exit, u64)>,
-    /// Inner steps of the launch.
-    pub(crate) steps: Vec<isomark_core::Step>,
+    launch: Launch,
+    /// When each step was done, ns of `CLOCK_MONOTONIC`; the clone first, the execve last.
+    stamps: Vec<u64>,
 }
 
 impl Child {
@@ -27,7 +28,21 @@ impl Child {
     ///
     /// # Errors
     /// Which step failed, and why.
-    pub(crate) fn spawn(launch: &Launch) -> Result<Self, Error> {
+    pub(crate) fn spawn(launch: Launch) -> Result<Self, Error> {
+        for _ in 0..BUSY_TRIES {
+            match Self::attempt(&launch) {
+                // Another thread's child, cloned while we wrote the file, holds it open until it has executed.
+                Err(Error::Os { source, .. }) if source.raw_os_error() == Some(libc::ETXTBSY) => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err(e) => return Err(e),
+                Ok((pid, pidfd, stamps)) => return Ok(Self { pid, pidfd, ended: None, launch, stamps }),
+            }
+        }
+        Self::attempt(&launch).map(|(pid, pidfd, stamps)| Self { pid, pidfd, ended: None, launch, stamps })
+    }
+
+    fn attempt(launch: &Launch) -> Result<(i32, OwnedFd, Vec<u64>), Error> {
         let pointers = |all: &[std::ffi::CString]| {
             all.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>()
         };
@@ -41,22 +56,31 @@ impl Child {
             envp: &envp,
         };
         let word = sys::Word::new();
-        let began = monotonic_ns();
+        let mut stamps = vec![monotonic_ns()];
         let (pid, pidfd) = with_stack(|stack| sys::spawn(&plan, stack, &word))
             .map_err(|e| Error::os(format!("clone3{}", namespaces(launch.namespaces)), e))?;
-        let told = |(step, at_ns): (&Step, u64)| isomark_core::Step { name: step.to_string(), at_ns };
-        let mut steps = vec![isomark_core::Step { name: "clone3".into(), at_ns: began }];
-        steps.extend(launch.steps.iter().zip(word.stamps()).map(told));
-        steps.push(isomark_core::Step { name: "execve".into(), at_ns: monotonic_ns() });
-        let child = Self { pid, pidfd, ended: None, steps };
         match word.failure() {
-            None => Ok(child),
+            None => {
+                stamps.extend(word.stamps());
+                stamps.push(monotonic_ns());
+                Ok((pid, pidfd, stamps))
+            }
             Some((step, errno)) => {
-                Err(launch.steps.get(step as usize).and_then(Step::excuse).unwrap_or_else(|| {
+                // It has left already; reaping it is all that remains.
+                reap_failed(&pidfd)?;
+                let excuse = launch.steps.get(step as usize).and_then(Step::excuse);
+                Err(excuse.unwrap_or_else(|| {
                     Error::os(name(launch, step), std::io::Error::from_raw_os_error(errno))
                 }))
             }
         }
+    }
+
+    /// The inner steps of the launch; put into words here, outside of what is timed.
+    pub(crate) fn steps(&self) -> Vec<isomark_core::Step> {
+        let names = self.launch.steps.iter().map(ToString::to_string);
+        let names = ["clone3".to_owned()].into_iter().chain(names).chain(["execve".to_owned()]);
+        names.zip(&self.stamps).map(|(name, at_ns)| isomark_core::Step { name, at_ns: *at_ns }).collect()
     }
 
     /// Its pid, as the harness sees it.
@@ -115,6 +139,14 @@ impl Drop for Child {
         // Nobody is left to be told; the ledger settles what even SIGKILL could not end.
         let _ = self.kill();
     }
+}
+
+/// How often a program whose file is busy is tried again.
+const BUSY_TRIES: u32 = 100;
+
+fn reap_failed(pidfd: &OwnedFd) -> Result<(), Error> {
+    readable(pidfd.as_fd(), Instant::now() + Duration::from_secs(30))?;
+    sys::reap(pidfd).map(drop).map_err(|e| Error::os("reap a child that could not start", e))
 }
 
 /// Waits until `fd` is readable (true) or `until` has passed (false).

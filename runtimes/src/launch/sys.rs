@@ -379,9 +379,8 @@ pub(crate) fn wake(word: &AtomicU32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, i32::MAX) };
 }
 
-/// Waits until the namespace is there, finds it among the harness's descriptors (it may have been opened after this
-/// process was cloned) and enters it.
-fn enter_network(network: &Network, descriptors: RawFd) -> i64 {
+/// Waits until a network namespace is made, or could not be; false after five seconds.
+pub(crate) fn wait(network: &Network) -> bool {
     let patience = libc::timespec { tv_sec: 5, tv_nsec: 0 };
     while network.made().is_none() {
         let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
@@ -390,8 +389,18 @@ fn enter_network(network: &Network, descriptors: RawFd) -> i64 {
             libc::syscall(libc::SYS_futex, network.word().as_ptr(), operation, 0, &raw const patience)
         };
         if woken < 0 && errno() == libc::ETIMEDOUT {
-            return -1;
+            return network.made().is_some();
         }
+    }
+    true
+}
+
+/// Waits until the namespace is there, finds it among the harness's descriptors (it may have been opened after this
+/// process was cloned) and enters it.
+fn enter_network(network: &Network, descriptors: RawFd) -> i64 {
+    if !wait(network) {
+        set_errno(libc::ETIMEDOUT);
+        return -1;
     }
     let number = match network.made() {
         Some(Ok(fd)) => fd,

@@ -17,6 +17,7 @@ use isomark_core::{
     Ability, Anatomy, Error, Exit, Identity, Instance, Kind, Runtime, Site, Spec, Step as Told, Unavailable,
     Usage,
 };
+use isomark_vmm::layout;
 use kvm_ioctls::Kvm;
 use nix::fcntl::OFlag;
 
@@ -148,7 +149,7 @@ impl Instance for Machine {
         let (wire, ends) = Wire::new(self.spec.program.stdio)?;
         let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::os("make a pipe", e))?;
         let launch = self.launch(&theirs, &ends)?;
-        let child = Child::spawn(&launch)?;
+        let child = Child::spawn(launch)?;
         drop((theirs, ends));
         let running = self.running.insert(Running { child, wire, story: Story::new(ours) });
         match self.spec.program.stdio {
@@ -165,16 +166,18 @@ impl Instance for Machine {
 
     fn stop(&mut self) -> Result<Usage, Error> {
         let deadline = self.spec.deadline;
+        let name = self.spec.program.name.clone();
         let Running { child, wire, story } = self.running()?;
         wire.close();
         wire.drain(child, deadline)?;
         let (exit, cpu_ns) = child.wait(deadline)?;
         let story = story.read()?;
-        let mut steps = std::mem::take(&mut child.steps);
+        let mut steps = child.steps();
         steps.extend(story.steps.into_iter().map(|(name, at_ns)| Told { name, at_ns }));
         let exit = match story.end {
             Some(End::Exit(code)) => Exit::Code(code),
             Some(End::Signal(signal)) => Exit::Signal(signal),
+            Some(End::Input(what)) => return Err(Error::Input(format!("program {name}: {what}"))),
             Some(End::Broken(what)) => return Err(Error::Unsupported(what)),
             None => return Err(Error::Died { exit, stderr: wire.stderr() }),
         };
@@ -197,7 +200,8 @@ impl Instance for Machine {
         let pid = self.running.as_ref().map(|running| running.child.pid());
         Anatomy {
             processes: pid.map(|pid| (pid, Role::Program)).into_iter().collect(),
-            guest_ram: pid.and_then(told::guest_ram),
+            // The VMM lays guest RAM at a fixed place of its address space, so that accounting needs no conversation.
+            guest_ram: pid.map(|_| (layout::HOST_BASE, self.spec.memory)),
             shared: vec![self.spec.program.image.path().to_owned(), self.vmm.clone()],
             files_in_memory: true,
             ..Anatomy::default()

@@ -25,6 +25,8 @@ pub(super) enum End {
     Signal(i32),
     /// The machine could not go on, in words.
     Broken(String),
+    /// The file is not a program that can run here.
+    Input(String),
 }
 
 /// A story that has been read.
@@ -76,28 +78,10 @@ fn end(text: &str) -> Option<End> {
         "signal" => rest.parse().ok().map(End::Signal),
         "unserved" => Some(End::Broken(format!("the program needs what microvm does not serve: {rest}"))),
         "fault" => Some(End::Broken(format!("the virtual machine stopped: {rest}"))),
+        "program" => Some(End::Input(rest.to_owned())),
         "internal" => Some(End::Broken(format!("the VMM failed: {rest}"))),
         _ => None,
     }
-}
-
-/// The name that the VMM gives to the mapping of guest RAM.
-const NAME: &str = "isomark-guest";
-
-/// Host addresses of a running VMM's guest RAM: from the first mapping of that name to the end of the last one, for
-/// the program's own file is mapped between them.
-pub(super) fn guest_ram(pid: i32) -> Option<(u64, u64)> {
-    span(&std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?)
-}
-
-fn span(maps: &str) -> Option<(u64, u64)> {
-    let range = |line: &str| {
-        let (start, end) = line.split(' ').next()?.split_once('-')?;
-        Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
-    };
-    let named = maps.lines().filter(|line| line.contains(NAME)).filter_map(range);
-    let whole = named.reduce(|(start, _), (_, end)| (start, end))?;
-    Some((whole.0, whole.1 - whole.0))
 }
 
 #[cfg(test)]
@@ -119,15 +103,5 @@ mod tests {
         assert_eq!(parse("step\nstep x y\nend\nend exit many\nexits -1\n\u{1b}[31m\n"), Told::default());
         assert_eq!(parse("end signal 11").end, Some(End::Signal(11)));
         assert!(matches!(parse("end unserved socket").end, Some(End::Broken(why)) if why.contains("socket")));
-    }
-
-    #[test]
-    fn guest_ram_spans_what_is_mapped_into_it() {
-        let maps = "1000-2000 rw-p 0 00:00 0 [heap]\n\
-                    4000-5000 rw-p 0 00:00 0 [anon:isomark-guest]\n\
-                    5000-6000 r--p 0 08:00 9 /payload\n\
-                    6000-9000 rw-p 0 00:00 0 [anon:isomark-guest]\n";
-        assert_eq!(span(maps), Some((0x4000, 0x5000)));
-        assert_eq!(span("1000-2000 rw-p 0 00:00 0"), None);
     }
 }

@@ -178,7 +178,7 @@ impl Runtime for Namespace<'_> {
         let lower = Lower::of(self.site, &spec.program.image)?;
         let own = self.site.dir().join(&name);
         let mut container =
-            Container { spec: spec.clone(), group, own: None, lower, running: None, launch: None };
+            Container { spec: spec.clone(), group, own: None, lower, network, running: None, launch: None };
         if provision != Provision::Ephemeral {
             container.own = Some(own.clone());
             container.lower.lay(provision, &own)?;
@@ -190,7 +190,7 @@ impl Runtime for Namespace<'_> {
             own: &own,
             memory: spec.memory,
         };
-        container.launch = Some(self.plan(&layer, &container, &name, network.as_ref())?);
+        container.launch = Some(self.plan(&layer, &container, &name)?);
         Ok(Box::new(container))
     }
 }
@@ -212,13 +212,8 @@ impl Namespace<'_> {
     }
 
     /// Everything between clone and exec, except for the streams, which are made at the start.
-    fn plan(
-        &self,
-        layer: &Layer<'_>,
-        container: &Container,
-        name: &str,
-        network: Option<&Arc<Network>>,
-    ) -> Result<Launch, Error> {
+    fn plan(&self, layer: &Layer<'_>, container: &Container, name: &str) -> Result<Launch, Error> {
+        let network = container.network.as_ref();
         let rooted = rooted();
         let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
         if !rooted {
@@ -271,7 +266,7 @@ fn try_clone() -> Result<(), Unavailable> {
         args: Vec::new(),
         env: Vec::new(),
     };
-    match Child::spawn(&launch) {
+    match Child::spawn(launch) {
         Err(Error::Os { op, source }) if op.starts_with("clone3") => Err(Unavailable::new(
             format!("{op}: {source}"),
             "run as root, or allow unprivileged user namespaces (sysctl user.max_user_namespaces), \
@@ -288,6 +283,8 @@ struct Container {
     /// Its directory on disk, for the ways of provisioning that need one.
     own: Option<PathBuf>,
     lower: Lower,
+    /// What is made beside the launch: parts of the group among it, so it is waited for before the group goes.
+    network: Option<Arc<Network>>,
     launch: Option<Launch>,
     running: Option<(Child, Wire)>,
 }
@@ -300,6 +297,9 @@ impl Container {
 
     fn sweep(&mut self) -> Result<(), Error> {
         self.running = None;
+        if let Some(network) = self.network.take() {
+            crate::launch::wait(&network);
+        }
         let group = self.group.as_ref().map_or(Ok(()), Group::remove);
         let own = match self.own.take() {
             Some(dir) => {
@@ -317,7 +317,7 @@ impl Instance for Container {
             self.launch.take().ok_or_else(|| Error::Unsupported("it was started before".into()))?;
         let (wire, ends) = Wire::new(self.spec.program.stdio)?;
         launch.steps.splice(1..1, ends.steps());
-        let child = Child::spawn(&launch)?;
+        let child = Child::spawn(launch)?;
         drop(ends);
         let (child, wire) = self.running.insert((child, wire));
         match self.spec.program.stdio {
@@ -338,11 +338,7 @@ impl Instance for Container {
         wire.close();
         wire.drain(child, deadline)?;
         let (exit, cpu_ns) = child.wait(deadline)?;
-        Ok(Usage {
-            steps: std::mem::take(&mut child.steps),
-            stderr: wire.stderr(),
-            ..Usage::new(exit, cpu_ns)
-        })
+        Ok(Usage { steps: child.steps(), stderr: wire.stderr(), ..Usage::new(exit, cpu_ns) })
     }
 
     fn remove(mut self: Box<Self>) -> Result<(), Error> {

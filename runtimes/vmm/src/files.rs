@@ -3,18 +3,15 @@
 //! A number leads to an open file description, which `dup` shares and which knows offset and mode; both tables are
 //! bounded. Only descriptors 0 to 2 ever reach the host, and only by read, write and poll.
 
-use std::collections::VecDeque;
-
 use crate::error::{End, Stop, refuse};
 use crate::fs::{Device, Fs, Kind, NodeId, ROOT};
 use crate::memory::Memory;
+use crate::pipes::Pipes;
 use crate::space::{READ, WRITE};
 use crate::sys::host;
 
 /// Most descriptors (RLIMIT_NOFILE).
 pub const FD_MAX: usize = 1024;
-/// Bytes that a pipe holds (pipe(7)).
-const PIPE_CAPACITY: usize = 64 * 1024;
 /// Bytes that one device transfer moves at most; callers loop over short transfers.
 const DEVICE_CHUNK: u64 = 64 * 1024;
 
@@ -48,19 +45,12 @@ pub struct Open {
     count: u32,
 }
 
-#[derive(Debug, Default)]
-struct Pipe {
-    data: VecDeque<u8>,
-    readers: u32,
-    writers: u32,
-}
-
 /// All files of a program.
 #[derive(Debug)]
 pub struct Files {
     table: Vec<Option<(OpenId, bool)>>,
     opens: Vec<Option<Open>>,
-    pipes: Vec<Pipe>,
+    pipes: Pipes,
     tree: Option<Fs>,
     limit: u64,
     exe: Vec<u8>,
@@ -77,7 +67,7 @@ impl Files {
         Self {
             table: (0..3).map(|i| Some((i, false))).collect(),
             opens: (0..3).map(|n| Some(std(n))).collect(),
-            pipes: Vec::new(),
+            pipes: Pipes::default(),
             tree: None,
             limit,
             exe: exe.to_vec(),
@@ -221,8 +211,8 @@ impl Files {
         match what {
             What::Std(_) => {}
             What::Node(id) => self.release(id),
-            What::PipeOut(pipe) => self.pipes[pipe].readers -= 1,
-            What::PipeIn(pipe) => self.pipes[pipe].writers -= 1,
+            What::PipeOut(pipe) => self.pipes.close_reader(pipe),
+            What::PipeIn(pipe) => self.pipes.close_writer(pipe),
         }
         Ok(())
     }
@@ -244,14 +234,7 @@ impl Files {
     /// # Errors
     /// EMFILE.
     pub fn pipe(&mut self, flags: i32) -> Result<(u64, u64), Stop> {
-        let fresh = || Pipe { readers: 1, writers: 1, ..Pipe::default() };
-        let id = if let Some(id) = self.pipes.iter().position(|p| p.readers == 0 && p.writers == 0) {
-            self.pipes[id] = fresh();
-            id
-        } else {
-            self.pipes.push(fresh());
-            self.pipes.len() - 1
-        };
+        let id = self.pipes.make();
         let made = self.install(What::PipeOut(id), libc::O_RDONLY | flags).and_then(|out| {
             match self.install(What::PipeIn(id), libc::O_WRONLY | flags) {
                 Ok(into) => Ok((out, into)),
@@ -262,7 +245,7 @@ impl Files {
             }
         });
         if made.is_err() {
-            self.pipes[id] = Pipe::default();
+            self.pipes.forget(id);
         }
         made
     }
@@ -274,19 +257,8 @@ impl Files {
     pub fn ready(&self, fd: u64) -> Result<i16, Stop> {
         Ok(match self.open(fd)?.what {
             What::Std(_) | What::Node(_) => libc::POLLIN | libc::POLLOUT,
-            What::PipeOut(id) => {
-                let pipe = &self.pipes[id];
-                let hangup = if pipe.writers == 0 { libc::POLLHUP } else { 0 };
-                if pipe.data.is_empty() { hangup } else { libc::POLLIN | hangup }
-            }
-            What::PipeIn(id) => {
-                let pipe = &self.pipes[id];
-                match pipe.data.len() < PIPE_CAPACITY {
-                    _ if pipe.readers == 0 => libc::POLLERR,
-                    true => libc::POLLOUT,
-                    false => 0,
-                }
-            }
+            What::PipeOut(id) => self.pipes.readable(id),
+            What::PipeIn(id) => self.pipes.writable(id),
         })
     }
 
@@ -311,7 +283,7 @@ impl Files {
             What::Std(_) if at.is_none() => refuse(libc::EBADF),
             What::Std(_) | What::PipeIn(_) => refuse(libc::ESPIPE),
             What::PipeOut(_) if at.is_some() => refuse(libc::ESPIPE),
-            What::PipeOut(id) => self.read_pipe(id, &slice, open.flags),
+            What::PipeOut(id) => self.pipes.read(id, &slice, open.flags),
             What::Node(id) => {
                 let from = at.unwrap_or(open.offset);
                 let got = self.read_node(id, &slice, from)?;
@@ -354,26 +326,6 @@ impl Files {
         }
     }
 
-    fn read_pipe(
-        &mut self,
-        id: usize,
-        into: &vm_memory::VolatileSlice<'_, ()>,
-        flags: i32,
-    ) -> Result<u64, Stop> {
-        let pipe = &mut self.pipes[id];
-        if pipe.data.is_empty() && !into.is_empty() {
-            return match pipe.writers {
-                0 => Ok(0),
-                _ if flags & libc::O_NONBLOCK != 0 => refuse(libc::EAGAIN),
-                _ => deadlock("read of an empty pipe that only it can fill"),
-            };
-        }
-        let len = pipe.data.len().min(into.len());
-        let bytes: Vec<u8> = pipe.data.drain(..len).collect();
-        into.copy_from(&bytes);
-        Ok(len as u64)
-    }
-
     /// Writes at the description's offset, or at `at`.
     ///
     /// # Errors
@@ -395,7 +347,7 @@ impl Files {
             What::Std(_) if at.is_none() => refuse(libc::EBADF),
             What::Std(_) | What::PipeOut(_) => refuse(libc::ESPIPE),
             What::PipeIn(_) if at.is_some() => refuse(libc::ESPIPE),
-            What::PipeIn(id) => self.write_pipe(id, &slice, open.flags),
+            What::PipeIn(id) => self.pipes.write(id, &slice, open.flags),
             What::Node(id) => {
                 let append = open.flags & libc::O_APPEND != 0;
                 let to = if append { self.fs().size(id)? } else { at.unwrap_or(open.offset) };
@@ -430,37 +382,13 @@ impl Files {
         }
     }
 
-    fn write_pipe(
-        &mut self,
-        id: usize,
-        from: &vm_memory::VolatileSlice<'_, ()>,
-        flags: i32,
-    ) -> Result<u64, Stop> {
-        let pipe = &mut self.pipes[id];
-        if pipe.readers == 0 {
-            return refuse(libc::EPIPE);
-        }
-        let room = PIPE_CAPACITY - pipe.data.len().min(PIPE_CAPACITY);
-        let len = from.len().min(room);
-        if len < from.len() && flags & libc::O_NONBLOCK == 0 {
-            return deadlock("write to a full pipe that only it can empty");
-        }
-        if len == 0 && !from.is_empty() {
-            return refuse(libc::EAGAIN);
-        }
-        let mut bytes = vec![0u8; len];
-        from.copy_to(&mut bytes);
-        pipe.data.extend(bytes);
-        Ok(len as u64)
-    }
-
     /// Bytes waiting in a pipe (FIONREAD).
     ///
     /// # Errors
     /// EBADF, ENOTTY.
     pub fn waiting(&self, fd: u64) -> Result<usize, Stop> {
         match self.open(fd)?.what {
-            What::PipeOut(id) => Ok(self.pipes[id].data.len()),
+            What::PipeOut(id) => Ok(self.pipes.waiting(id)),
             _ => refuse(libc::ENOTTY),
         }
     }
@@ -478,7 +406,45 @@ fn host(mut transfer: impl FnMut() -> Result<u64, i32>) -> Result<u64, Stop> {
     }
 }
 
-/// The program waits for itself: it would hang, so it ends with words.
-fn deadlock<T>(what: &str) -> Result<T, Stop> {
-    Err(End::Unserved(format!("deadlock: the program waits in a {what}")).into())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files() -> Files {
+        Files::new(1 << 20, b"/prog")
+    }
+
+    #[test]
+    fn numbers_are_the_lowest_free_and_descriptions_are_shared() {
+        let mut files = files();
+        let null = files.fs().walk(ROOT, b"/dev/null", true).unwrap().node.unwrap();
+        assert_eq!(files.install(What::Node(null), libc::O_RDWR), Ok(3));
+        assert_eq!(files.dup(3, 0, None, false), Ok(4));
+        assert_eq!(files.dup(3, 10, None, true), Ok(10));
+        files.open_mut(4).unwrap().offset = 7;
+        assert_eq!(files.open(10).unwrap().offset, 7);
+        assert_eq!((files.cloexec(4, None), files.cloexec(10, None)), (Ok(false), Ok(true)));
+        files.close(3).unwrap();
+        assert_eq!(files.close(3), Err(Stop::Errno(libc::EBADF)));
+        assert_eq!(files.dup(10, 0, Some(2), false), Ok(2));
+        assert_eq!(files.dup(10, 0, Some(5000), false), Err(Stop::Errno(libc::EBADF)));
+        assert_eq!(files.dup(10, 5000, None, false), Err(Stop::Errno(libc::EINVAL)));
+        for fd in [2, 4, 10] {
+            files.close(fd).unwrap();
+        }
+        assert_eq!(files.fs().node(null).unwrap().opens, 0);
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_pipes_come_back() {
+        let mut files = files();
+        let refused = (0..FD_MAX).find_map(|_| files.pipe(0).err());
+        assert_eq!(refused, Some(Stop::Errno(libc::EMFILE)));
+        (3..FD_MAX as u64).for_each(|fd| drop(files.close(fd)));
+        let (out, into) = files.pipe(0).unwrap();
+        assert_eq!((out, into), (3, 4));
+        assert_eq!(files.ready(out), Ok(0));
+        files.close(into).unwrap();
+        assert_eq!(files.ready(out), Ok(libc::POLLHUP));
+    }
 }

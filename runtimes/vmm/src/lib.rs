@@ -16,6 +16,16 @@
 //! * `--kvm-fd`: an open /dev/kvm; opened by path otherwise.
 //! * `--deadline`: the program is stopped after this time.
 //!
+//! # The program's world
+//! Process 1, user root, one thread, alone: an empty file system in the VMM's memory (`/tmp`, `/dev/null` and its kin,
+//! `/etc/passwd`, at most half of `--memory`), the host's clocks, its own signals and faults. Memory it may map is
+//! `--memory` less 2 MiB for the machine and its stack (an eighth, at most 8 MiB, with a guard block below).
+//!
+//! Not served, by design: threads, other processes, exec, sockets, terminals, timers that send signals, writable
+//! shared mappings of files. Such calls fail with ENOSYS and are told. Addresses are physical: a mapping can never be
+//! larger than guest memory, reserved or not. Where KVM is pagetable-based CPUID cannot be masked, and the program
+//! sees the host's CPU.
+//!
 //! # Exit status
 //! That of the program. A program killed by a signal: the VMM dies by the same signal, without a core. 123: the program
 //! was stopped (deadline, fault, or waiting for what cannot come). 124: the file is not a program that can run here.
@@ -45,6 +55,7 @@ pub mod load;
 pub mod machine;
 pub mod memory;
 pub mod names;
+pub mod pipes;
 pub mod run;
 pub mod signals;
 pub mod space;

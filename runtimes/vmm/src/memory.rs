@@ -348,3 +348,79 @@ const fn at_of(place: Place) -> u64 {
 pub fn word(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::MEMORY_MIN;
+
+    fn memory() -> Memory {
+        let policy = Policy { huge: true, prefault: None };
+        let mut memory = Memory::new(Ram::new(MEMORY_MIN).unwrap(), policy).unwrap();
+        memory.set_image(2 * BLOCK, 2 * BLOCK + 4 * PAGE);
+        memory.map(2 * BLOCK, 2 * BLOCK + 4 * PAGE, READ | WRITE).unwrap();
+        memory
+    }
+
+    const FAULT: Result<(), Stop> = Err(Stop::Errno(libc::EFAULT));
+
+    #[test]
+    fn what_was_unmapped_is_zero_when_it_comes_back() {
+        let mut memory = memory();
+        let image = 2 * BLOCK;
+        let anonymous = memory.map_zeros(Place::Near(0), 3 * PAGE, READ | WRITE).unwrap();
+        for at in [image, anonymous] {
+            memory.put(at + PAGE, b"secret").unwrap();
+            memory.unmap(at + PAGE, at + 2 * PAGE).unwrap();
+            assert_eq!(memory.put(at + PAGE, b"x"), FAULT);
+            memory.put(at + 2 * PAGE, b"kept").unwrap();
+            assert_eq!(memory.map_zeros(Place::Fixed(at), 2 * PAGE, READ), Ok(at));
+            assert_eq!(memory.get_array(at + PAGE), Ok([0; 6]));
+            assert_eq!(memory.get_array(at + 2 * PAGE), Ok(*b"kept"));
+            assert_eq!(memory.put(at + PAGE, b"x"), FAULT, "it is read only now");
+        }
+    }
+
+    #[test]
+    fn the_heap_grows_until_it_meets_something_and_shrinks_to_its_start() {
+        let mut memory = memory();
+        let start = memory.set_brk(0);
+        assert_eq!(start, 2 * BLOCK + 4 * PAGE);
+        assert_eq!(memory.set_brk(start + 100), start + 100);
+        memory.put(start + PAGE - 1, b"x").unwrap();
+        let wall = memory.map_zeros(Place::Fixed(start + 8 * PAGE), PAGE, READ).unwrap();
+        assert_eq!(memory.set_brk(wall + 1), start + 100, "something is in the way");
+        assert_eq!(memory.set_brk(u64::MAX), start + 100);
+        assert_eq!(memory.set_brk(start), start);
+        assert_eq!(memory.put(start, b"x"), FAULT);
+    }
+
+    #[test]
+    fn places_are_refused_where_linux_refuses_them() {
+        let mut memory = memory();
+        let all = MEMORY_MIN;
+        let map = |memory: &mut Memory, place, len| memory.map_zeros(place, len, READ);
+        assert_eq!(map(&mut memory, Place::Fixed(0), PAGE), refuse(libc::ENOMEM));
+        assert_eq!(map(&mut memory, Place::Fixed(all - PAGE), 2 * PAGE), refuse(libc::ENOMEM));
+        assert_eq!(map(&mut memory, Place::Free(2 * BLOCK), PAGE), refuse(libc::EEXIST));
+        assert_eq!(map(&mut memory, Place::Near(0), all), refuse(libc::ENOMEM));
+        assert_eq!(map(&mut memory, Place::Near(0), u64::MAX), refuse(libc::ENOMEM));
+        let whole = map(&mut memory, Place::Near(0), BLOCK).unwrap();
+        assert!(whole.is_multiple_of(BLOCK));
+        assert_eq!(memory.protect(whole, whole + 2 * BLOCK, READ), refuse(libc::ENOMEM));
+        assert!(map_end(all) <= memory.stack_start() - BLOCK, "the guard block stays unmapped");
+    }
+
+    #[test]
+    fn strings_end_at_their_nul_or_at_the_end_of_memory() {
+        let mut memory = memory();
+        let end = 2 * BLOCK + 4 * PAGE;
+        memory.put(end - 4, b"abc\0").unwrap();
+        assert_eq!(memory.string(end - 4), Ok(b"abc".to_vec()));
+        memory.put(end - 1, b"d").unwrap();
+        assert_eq!(memory.string(end - 4), Err(Stop::Errno(libc::EFAULT)));
+        memory.unmap(2 * BLOCK, end).unwrap();
+        assert_eq!(memory.string(2 * BLOCK), Err(Stop::Errno(libc::EFAULT)));
+        assert_eq!(memory.vector(2 * BLOCK, 1025), Err(Stop::Errno(libc::EINVAL)));
+    }
+}

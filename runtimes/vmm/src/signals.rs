@@ -305,3 +305,43 @@ const TRAP_TRACE: i32 = 2;
 const BUS_ADRALN: i32 = 1;
 const SEGV_MAPERR: i32 = 1;
 const SEGV_ACCERR: i32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_handlers_and_masks_decide_what_is_next() {
+        let mut signals = Signals::default();
+        assert_eq!(signals.take(), Next::Resume);
+        signals.raise(libc::SIGCHLD);
+        assert_eq!(signals.take(), Next::Resume, "ignored by default");
+        signals.actions[libc::SIGUSR1 as usize].handler = 0x40_0000;
+        signals.mask = bit(libc::SIGUSR1);
+        signals.raise(libc::SIGUSR1);
+        assert_eq!(signals.take(), Next::Resume, "blocked");
+        signals.mask = 0;
+        assert_eq!(signals.take(), Next::Handle(libc::SIGUSR1));
+        signals.entered(libc::SIGUSR1);
+        assert_eq!(signals.mask, bit(libc::SIGUSR1), "blocked in its own handler");
+        signals.raise(libc::SIGTERM);
+        assert_eq!(signals.take(), Next::End(End::Signal(libc::SIGTERM)));
+        signals.mask = u64::MAX;
+        signals.raise(libc::SIGKILL);
+        assert_eq!(signals.take(), Next::End(End::Signal(libc::SIGKILL)));
+    }
+
+    #[test]
+    fn a_fault_cannot_be_ignored_or_blocked() {
+        let mut signals = Signals::default();
+        signals.actions[libc::SIGSEGV as usize].handler = 1;
+        signals.fault(libc::SIGSEGV, Cause::default());
+        assert_eq!(signals.take(), Next::End(End::Signal(libc::SIGSEGV)));
+        signals.actions[libc::SIGSEGV as usize].handler = 0x40_0000;
+        signals.fault(libc::SIGSEGV, Cause::default());
+        assert_eq!(signals.take(), Next::Handle(libc::SIGSEGV));
+        signals.entered(libc::SIGSEGV);
+        signals.fault(libc::SIGSEGV, Cause::default());
+        assert_eq!(signals.take(), Next::End(End::Signal(libc::SIGSEGV)), "a fault in its own handler");
+    }
+}

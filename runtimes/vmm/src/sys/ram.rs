@@ -154,6 +154,11 @@ impl Ram {
         self.advise(address, len, libc::MADV_HUGEPAGE);
     }
 
+    /// Asks for small pages only.
+    pub fn small(&self, address: u64, len: u64) {
+        self.advise(address, len, libc::MADV_NOHUGEPAGE);
+    }
+
     /// Makes pages resident and writable now.
     pub fn populate(&self, address: u64, len: u64) {
         self.advise(address, len, libc::MADV_POPULATE_WRITE);

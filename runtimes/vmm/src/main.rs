@@ -7,7 +7,7 @@
 
 mod sys {
     //! The C entry point.
-    #![allow(unsafe_code)]
+    #![expect(unsafe_code, reason = "the C library finds main by its unmangled name")]
 
     use std::ffi::{c_char, c_int};
 

@@ -198,7 +198,9 @@ fn main() {
     let file = std::fs::read("/tmp/a/b/c").unwrap().len();
     std::fs::remove_dir_all("/tmp/a").unwrap();
     let start = std::time::Instant::now();
-    std::thread::sleep(std::time::Duration::from_millis(1));
+    let pair = (std::sync::Mutex::new(()), std::sync::Condvar::new());
+    let waited = pair.1.wait_timeout(pair.0.lock().unwrap(), std::time::Duration::from_millis(1)).unwrap().1;
+    assert!(waited.timed_out());
     println!("read {}, sum {}, file {file}, slept {}", line.trim(), map.values().sum::<u32>(), start.elapsed().as_micros() > 900);
     match std::env::args().nth(1).as_deref() {
         Some("panic") => panic!("on purpose"),

@@ -148,7 +148,7 @@ fn getrlimit(guest: &Guest, resource: u64, address: u64) -> Served {
 fn futex(guest: &Guest, address: u64, op: i32, value: u64, timeout: u64) -> Served {
     match op & libc::FUTEX_CMD_MASK {
         libc::FUTEX_WAKE | libc::FUTEX_WAKE_BITSET | libc::FUTEX_REQUEUE | libc::FUTEX_CMP_REQUEUE => Ok(0),
-        libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET => {
+        wait @ (libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET) => {
             let word: [u8; 4] = guest.memory.get_array(address)?;
             if u32::from_le_bytes(word) != value as u32 {
                 return refuse(libc::EAGAIN);
@@ -157,6 +157,12 @@ fn futex(guest: &Guest, address: u64, op: i32, value: u64, timeout: u64) -> Serv
                 let text = "deadlock: the program waits on a futex that only another thread could wake";
                 return Err(End::Unserved(text.into()).into());
             }
+            // FUTEX_WAIT_BITSET counts from the clock's start, FUTEX_WAIT from now (futex(2)).
+            let since = (wait == libc::FUTEX_WAIT_BITSET).then_some(match op & libc::FUTEX_CLOCK_REALTIME {
+                0 => libc::CLOCK_MONOTONIC,
+                _ => libc::CLOCK_REALTIME,
+            });
+            super::time::pause_until(guest, timeout, since)?;
             refuse(libc::ETIMEDOUT)
         }
         _ => Err(Stop::Errno(libc::ENOSYS)),

@@ -82,15 +82,21 @@ fn nanosleep(guest: &Guest, wanted: u64, left: u64) -> Served {
     guest.memory.put_unless_null(left, &[0; 16]).map(|()| 0)
 }
 
+/// Sleeps as long as the timespec at `wanted` says: from now, or until it on the clock `since`.
+///
+/// # Errors
+/// EFAULT or EINVAL for the timespec; the end of the program at its deadline.
+pub fn pause_until(guest: &Guest, wanted: u64, since: Option<libc::clockid_t>) -> Result<(), Stop> {
+    let wanted = duration(guest, wanted)?;
+    let (seconds, nanos) = since.map_or(Ok((0, 0)), |id| gettime(id as u64))?;
+    pause(wanted.saturating_sub((seconds as u64).saturating_mul(1_000_000_000).saturating_add(nanos as u64)))
+}
+
 fn clock_nanosleep(guest: &Guest, id: u64, flags: i32, wanted: u64, left: u64) -> Served {
-    let mut nanos = duration(guest, wanted)?;
-    let (seconds, now) = gettime(id)?;
-    if flags & libc::TIMER_ABSTIME != 0 {
-        let now = seconds as u64 * 1_000_000_000 + now as u64;
-        nanos = nanos.saturating_sub(now);
-    }
-    pause(nanos)?;
-    if flags & libc::TIMER_ABSTIME == 0 {
+    gettime(id)?;
+    let absolute = flags & libc::TIMER_ABSTIME != 0;
+    pause_until(guest, wanted, absolute.then_some(int(id)))?;
+    if !absolute {
         guest.memory.put_unless_null(left, &[0; 16])?;
     }
     Ok(0)

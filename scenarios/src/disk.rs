@@ -34,9 +34,11 @@ fn iterate(trial: &Trial<'_>) -> Result<(), Error> {
     let mut sandbox = trial.create(&trial.spec())?;
     sandbox.start()?;
     let base = account::disk(&sandbox.anatomy().shared)?;
-    let before = held(&sandbox)?;
+    // Where files are memory of the instance's processes, what they hold is what that memory grows by.
+    let idle = private_memory(&sandbox)?;
+    let before = held(&sandbox, idle)?;
     sandbox.run(&Job::Write { bytes: WRITTEN })?;
-    let after = held(&sandbox)?;
+    let after = held(&sandbox, idle)?;
     trial.note("base", base.allocated as f64);
     trial.note("logical", before.logical as f64);
     trial.note("marginal", before.allocated as f64);
@@ -46,12 +48,16 @@ fn iterate(trial: &Trial<'_>) -> Result<(), Error> {
     sandbox.remove()
 }
 
-/// What the instance alone holds; where its files are memory of its processes, their private memory.
-fn held(sandbox: &Sandbox<'_>) -> Result<account::Disk, Error> {
+fn private_memory(sandbox: &Sandbox<'_>) -> Result<u64, Error> {
+    if sandbox.anatomy().files_in_memory { Ok(sandbox.memory()?.uss) } else { Ok(0) }
+}
+
+/// What the files of the instance alone occupy.
+fn held(sandbox: &Sandbox<'_>, idle: u64) -> Result<account::Disk, Error> {
     let anatomy = sandbox.anatomy();
     if !anatomy.files_in_memory {
         return account::private(&anatomy);
     }
-    let memory = sandbox.memory()?.uss;
-    Ok(account::Disk { logical: 0, allocated: memory, in_memory: memory })
+    let grown = private_memory(sandbox)?.saturating_sub(idle);
+    Ok(account::Disk { logical: 0, allocated: grown, in_memory: grown })
 }

@@ -24,6 +24,9 @@ pub struct Plan {
     /// Trials of each cell before the first block, stored and left out of statistics.
     #[serde(default)]
     pub warmup: u32,
+    /// No block begins after this many seconds, unless the command line says otherwise.
+    #[serde(default)]
+    pub budget_s: Option<u64>,
     /// What is asked.
     #[serde(default)]
     pub ask: Vec<Ask>,

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use isomark_core::record::{PayloadRecord, ProgramRecord, RUN_SCHEMA, Run};
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8> {
         seed: prepared.run.seed,
         blocks: prepared.run.blocks,
         warmup: prepared.run.warmup,
-        until: args.time_budget.map(|budget| began + budget),
+        until: args.time_budget.or(prepared.budget).map(|budget| began + budget),
         done: prepared.done,
     };
     let end = isomark_engine::run(&setup, &interrupt, &mut sink)?;
@@ -69,12 +69,16 @@ struct Prepared<'a> {
     found: Vec<Found<'a>>,
     bench: Bench,
     done: BTreeSet<(usize, u32, bool)>,
+    /// The plan's own time budget.
+    budget: Option<Duration>,
 }
 
 fn begin<'a>(args: &args::Run, site: &Site, shelf: &[&'a dyn Runtime]) -> Result<Prepared<'a>> {
     let (payload, record) = payload(args.payload.as_deref(), site)?;
     let program = args.program.as_deref().map(parse_program).transpose()?;
     let plan = plan(args, program.is_some())?;
+    // Who asks for a number of runs gets that number.
+    let budget = plan.budget_s.filter(|_| args.runs.is_none()).map(Duration::from_secs);
     let selection = Selection { runtimes: args.runtime.clone(), scenarios: args.scenario.clone() };
     let found = select(shelf, &selection)?;
     require(&found, &args.require)?;
@@ -114,7 +118,7 @@ fn begin<'a>(args: &args::Run, site: &Site, shelf: &[&'a dyn Runtime]) -> Result
     if args.out.is_none() {
         point_latest(&id)?;
     }
-    Ok(Prepared { folder, run, found, bench, done: BTreeSet::new() })
+    Ok(Prepared { folder, run, found, bench, done: BTreeSet::new(), budget })
 }
 
 fn resume<'a>(
@@ -148,7 +152,7 @@ fn resume<'a>(
     let runtimes = run.runtimes.iter().map(|r| r.name.clone()).collect::<BTreeSet<_>>();
     let found = shelf.iter().filter(|r| runtimes.contains(r.name())).map(|r| Found::probe(*r)).collect();
     let done = folder.samples()?.iter().map(|s| (s.cell, s.block, s.warmup)).collect();
-    Ok(Prepared { folder, run, found, bench, done })
+    Ok(Prepared { folder, run, found, bench, done, budget: None })
 }
 
 fn bench(
@@ -195,7 +199,14 @@ fn plan(args: &args::Run, program: bool) -> Result<Plan, Error> {
     // Who names a program and nothing else wants that program measured, as with hyperfine.
     let alone = program && args.plan.is_none() && args.scenario.is_empty();
     let mut plan = if alone {
-        Plan { name: "program".into(), about: String::new(), blocks: 40, warmup: 2, ask: Vec::new() }
+        Plan {
+            name: "program".into(),
+            about: String::new(),
+            blocks: 40,
+            warmup: 2,
+            budget_s: None,
+            ask: Vec::new(),
+        }
     } else {
         load_plan(args.plan.as_deref().unwrap_or(DEFAULT_PLAN))?
     };

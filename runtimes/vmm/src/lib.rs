@@ -18,7 +18,7 @@
 //!
 //! # The program's world
 //! Process 1, user root, one thread, alone: an empty file system in the VMM's memory (`/tmp`, `/dev/null` and its kin,
-//! `/etc/passwd`, at most half of `--memory`), the host's clocks, its own signals and faults. Memory it may map is
+//! `/etc/passwd`; data beyond `--memory` bytes is ENOSPC), the host's clocks, its own signals and faults. Memory it may map is
 //! `--memory` less 2 MiB for the machine and its stack (an eighth, at most 8 MiB, with a guard block below).
 //!
 //! Not served, by design: threads, other processes, exec, sockets, terminals, timers that send signals, writable

@@ -71,7 +71,7 @@ fn set_up(args: &Args<'_>, mut status: Status) -> Result<(Guest, Vm), Error> {
     let exe = args.argv.first().copied().unwrap_or_default();
     let exe = if exe.starts_with(b"/") { exe.to_vec() } else { [b"/", exe].concat() };
     let guest = Guest {
-        files: Files::new(args.memory / 2, &exe),
+        files: Files::new(args.memory, &exe),
         memory,
         signals: Signals::default(),
         status,

@@ -1,7 +1,7 @@
 //! The file system that a program sees: a tree in the VMM's memory, gone when the program ends.
 //!
-//! Data and nodes are bounded like a tmpfs (half of guest memory), so no program can make the VMM grow beyond what its
-//! instance may cost. The user is root, so permission bits are kept and shown but refuse nothing.
+//! Data and nodes are bounded by one quota (the size of guest memory), so no program can make the VMM grow beyond what
+//! its instance may cost. The user is root, so permission bits are kept and shown but refuse nothing.
 
 use std::collections::BTreeMap;
 

@@ -22,10 +22,10 @@ fn metrics(_: &Params) -> Vec<Metric> {
     ["after-write", "base", "logical", "marginal", "in-memory"].map(Metric::size).into()
 }
 
-fn settle(params: Params, _: &Bench) -> Result<Params, Refusal> {
+fn settle(params: &Params, _: &Bench) -> Result<Params, Refusal> {
     // Without a word each runtime would take its cheapest way, which differs: the cell must say which.
     match params.text("provision") {
-        Some(_) => Ok(params),
+        Some(_) => Ok(params.clone()),
         None => Err(Refusal::Input("disk: provision is missing; name a way, or \"each\"".into())),
     }
 }

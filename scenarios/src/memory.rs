@@ -34,15 +34,15 @@ fn metrics(params: &Params) -> Vec<Metric> {
     always.into_iter().chain(["cgroup", "guest-ram", "vmm"].map(|name| Metric::size(name).if_any())).collect()
 }
 
-fn settle(params: Params, _: &Bench) -> Result<Params, Refusal> {
+fn settle(params: &Params, _: &Bench) -> Result<Params, Refusal> {
     if params.number("instances").is_some_and(|n| !(2..=MOST).contains(&n)) {
         return Err(Refusal::Input(format!(
             "memory: instances must be 2 to {MOST}: a slope needs two points"
         )));
     }
     match params.text("load").unwrap_or("idle") {
-        "idle" => Ok(params.with("load", "idle")),
-        "touched" => Ok(params),
+        "idle" => Ok(params.clone().with("load", "idle")),
+        "touched" => Ok(params.clone()),
         other => Err(Refusal::Input(format!("memory: load = {other:?} is neither \"idle\" nor \"touched\""))),
     }
 }

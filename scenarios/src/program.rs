@@ -14,9 +14,9 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     iterate,
 };
 
-fn settle(params: Params, bench: &Bench) -> Result<Params, Refusal> {
+fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
     match bench.program {
-        Some(_) => Ok(params),
+        Some(_) => Ok(params.clone()),
         None => Err(Refusal::Input("program: no program is named; add --program 'CMD ARGS'".into())),
     }
 }

@@ -22,14 +22,14 @@ fn metrics(_: &Params) -> Vec<Metric> {
     [Metric::time("startup")].into_iter().chain(phases).chain([Metric::time("cpu").if_any()]).collect()
 }
 
-fn settle(params: Params, bench: &Bench) -> Result<Params, Refusal> {
+fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
     match params.text("cache").unwrap_or("warm") {
-        "warm" => Ok(params.with("cache", "warm")),
+        "warm" => Ok(params.clone().with("cache", "warm")),
         "cold" if account::in_memory(bench.payload.path()) => Err(Refusal::Host(Unavailable::new(
             format!("{} lies in memory and cannot be cold", bench.payload.path().display()),
             "set ISOMARK_STATE to a directory on a disk",
         ))),
-        "cold" => Ok(params),
+        "cold" => Ok(params.clone()),
         other => Err(Refusal::Input(format!("startup: cache = {other:?} is neither \"warm\" nor \"cold\""))),
     }
 }

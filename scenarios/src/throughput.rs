@@ -34,9 +34,9 @@ fn needs(params: &Params) -> Vec<Ability> {
 }
 
 /// Fills in size, path and duration; `llc = 4` makes every array four times the last-level cache (STREAM's rule).
-fn settle(params: Params, bench: &Bench) -> Result<Params, Refusal> {
+fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
     let known = || isomark_core::payload::KERNELS.iter().map(|k| k.name).collect::<Vec<_>>().join(", ");
-    let kernel = named(&params).ok_or_else(|| {
+    let kernel = named(params).ok_or_else(|| {
         let given = params.get("kernel").map_or("none".to_owned(), ToString::to_string);
         Refusal::Input(format!("throughput: kernel {given} is none of {}", known()))
     })?;

@@ -21,7 +21,7 @@ pub struct Scenario {
     /// What a runtime must be able to do; unmet, the cell is skipped with words.
     pub needs: fn(&Params) -> Vec<Ability>,
     /// The parameters made complete and checked, before the first trial: sizes that depend on the host become numbers.
-    pub settle: fn(Params, &Bench) -> Result<Params, Refusal>,
+    pub settle: fn(&Params, &Bench) -> Result<Params, Refusal>,
     /// One trial.
     pub iterate: fn(&Trial<'_>) -> Result<(), Error>,
 }

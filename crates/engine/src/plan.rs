@@ -178,7 +178,7 @@ fn of_runtime(
     let floor = found.runtime.kind() == Kind::Floor;
     let mut cells = Vec::new();
     for params in each_provision(params, found) {
-        let settled = (scenario.settle)(params.clone(), bench);
+        let settled = (scenario.settle)(&params, bench);
         let (params, refused) = match settled {
             Ok(params) => (params, None),
             Err(Refusal::Host(why)) => (params, Some(why)),

@@ -221,9 +221,9 @@ fn walk(child: &Borrowed<'_>) -> (u32, i32) {
     (EXEC, errno())
 }
 
+/// The thread-local of the suspended parent thread, which nobody else uses meanwhile.
 fn errno() -> i32 {
-    // SAFETY: the thread-local of the suspended parent thread, which nobody else uses meanwhile.
-    unsafe { *libc::__errno_location() }
+    nix::errno::Errno::last_raw()
 }
 
 fn block_signals() -> libc::sigset_t {
@@ -313,8 +313,7 @@ fn write_and_close(fd: RawFd, bytes: &[u8]) -> i64 {
 }
 
 fn set_errno(value: i32) {
-    // SAFETY: see `errno`.
-    unsafe { *libc::__errno_location() = value };
+    nix::errno::Errno::set_raw(value);
 }
 
 fn unshare(flags: i32) -> i64 {

@@ -69,7 +69,7 @@ pub(crate) fn list(args: &args::List) -> Result<u8> {
 
 /// Every runtime but the floors, which are no ways of running anything.
 pub(crate) fn entries(shelf: &[Box<dyn Runtime + '_>]) -> Vec<Entry> {
-    let entry = |runtime: &Box<dyn Runtime + '_>| {
+    let entry = |runtime: &dyn Runtime| {
         let (status, version, why) = match runtime.probe() {
             Ok(identity) => ("available", Some(identity.version), None),
             Err(why) => ("unavailable", None, Some(why)),
@@ -77,7 +77,7 @@ pub(crate) fn entries(shelf: &[Box<dyn Runtime + '_>]) -> Vec<Entry> {
         let (reason, remedy) = why.map(|why| (why.reason, why.remedy)).unzip();
         Entry { name: runtime.name().into(), kind: runtime.kind(), status, version, reason, remedy }
     };
-    shelf.iter().filter(|r| r.kind() != Kind::Floor).map(entry).collect()
+    shelf.iter().filter(|r| r.kind() != Kind::Floor).map(|r| entry(r.as_ref())).collect()
 }
 
 fn question(scenario: &isomark_core::Scenario) -> Question {

@@ -317,7 +317,7 @@ fn point_latest(id: &str) -> Result<()> {
 }
 
 fn tell(args: &args::Run, folder: &Folder, run: &Run, end: End) -> Result<()> {
-    let options = Options { templates: args.templates.clone(), ..Options::default() };
+    let options = Options { templates: args.templates.clone() };
     let summary = isomark_report::render(folder, run, &options)?;
     let mut out = std::io::stdout().lock();
     match args.format {

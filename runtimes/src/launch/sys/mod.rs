@@ -1,0 +1,19 @@
+//! The system calls of a launch, one per function.
+
+mod clone;
+mod network;
+mod steps;
+mod wait;
+
+pub(super) use clone::{Plan, Stack, Word, spawn};
+pub(crate) use network::{loopback_up, wait, wake};
+pub(super) use wait::{reap, signal};
+
+/// The thread-local of the suspended parent thread, which nobody else uses meanwhile.
+fn errno() -> i32 {
+    nix::errno::Errno::last_raw()
+}
+
+fn set_errno(value: i32) {
+    nix::errno::Errno::set_raw(value);
+}

@@ -1,0 +1,48 @@
+//! The end of a child, through its pidfd.
+#![expect(unsafe_code, reason = "waitid with usage and pidfd signals have no safe form")]
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// Reaps the child behind a pidfd that has ended: exit status word and CPU time (user and system) in ns.
+pub(in crate::launch) fn reap(pidfd: &OwnedFd) -> std::io::Result<Option<(bool, i32, u64)>> {
+    // SAFETY: plain data; zeros are valid.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: plain data; zeros are valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+    // SAFETY: waitid(2) with its fifth argument, which the kernel takes and the C library hides.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_waitid,
+            libc::P_PIDFD,
+            pidfd.as_raw_fd(),
+            &raw mut info,
+            flags,
+            &raw mut usage,
+        )
+    };
+    if done < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: filled in by the kernel for a child; zero pid means that none has ended.
+    if unsafe { info.si_pid() } == 0 {
+        return Ok(None);
+    }
+    // SAFETY: a child's end fills in the status.
+    let status = unsafe { info.si_status() };
+    let time = |t: libc::timeval| t.tv_sec as u64 * 1_000_000_000 + t.tv_usec as u64 * 1_000;
+    Ok(Some((info.si_code == libc::CLD_EXITED, status, time(usage.ru_utime) + time(usage.ru_stime))))
+}
+
+/// Sends a signal to the process behind a pidfd; a process that has ended is no error.
+pub(in crate::launch) fn signal(pidfd: &OwnedFd, signal: i32) -> std::io::Result<()> {
+    // SAFETY: plain numbers; the pidfd cannot name another process.
+    let done = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, 0, 0) };
+    match done {
+        0 => Ok(()),
+        _ => match std::io::Error::last_os_error() {
+            e if e.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            e => Err(e),
+        },
+    }
+}

@@ -83,6 +83,9 @@ pub fn run(setup: &Setup<'_>, interrupt: &Interrupt, sink: &mut dyn Sink) -> Res
         }
         let noise = Noise::begin();
         for cell in &round.cells {
+            if let Some(signal) = interrupt.signal() {
+                return Ok(End::Signal(signal));
+            }
             sink.on(Event::Next(done, total, &setup.cells[*cell]))?;
             let sample = seen.check(&setup.cells[*cell], trial(setup, *cell, round));
             if let Some(signal) = interrupt.signal() {

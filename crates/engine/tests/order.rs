@@ -1,0 +1,610 @@
+//! In which order the loop calls a runtime, and what it makes of every way in which that can go wrong.
+//!
+//! A scripted runtime writes each call into a log, and a test pins the whole log as one text: one line a trial, its
+//! calls, and after "=" what was stored of it.
+
+#![allow(clippy::unwrap_used, reason = "clippy's exception for tests does not see the helpers of this file")]
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use isomark_core::payload::{Job, Reply};
+use isomark_core::record::{Outcome, Sample};
+use isomark_core::{
+    Ability, Anatomy, Bench, Error, Exit, Identity, Image, Instance, Kind, Metric, Phase, Runtime, Scenario,
+    Spec, Trial, Unavailable, Usage,
+};
+use isomark_engine::interrupt::Interrupt;
+use isomark_engine::plan::{Found, expand};
+use isomark_engine::run::{End, Event, Setup, Sink};
+use isomark_engine::{Plan, Selection, schedule};
+use proptest::prelude::{ProptestConfig, any, prop, prop_assert_eq, proptest};
+
+/// What everybody writes into.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    fn add(&self, text: &str) {
+        self.0.lock().unwrap().push_str(text);
+    }
+
+    fn text(&self) -> String {
+        self.0.lock().unwrap().trim().to_owned()
+    }
+}
+
+/// What an instance does out of turn.
+#[derive(Clone)]
+enum Act {
+    /// Fails in this phase.
+    Fail(Phase),
+    /// Gives another answer than was asked for.
+    Lie,
+    /// Tells other bits than its neighbours.
+    OtherBits,
+    /// Is still busy when this moment has passed.
+    SlowUntil(Instant),
+    /// Asks the run to end, as a signal would while the trial is under way.
+    Signal(Interrupt),
+}
+
+/// A runtime that does as it is told: `acts` by the number of the instance, from 0.
+struct Scripted {
+    name: &'static str,
+    kind: Kind,
+    probe: Result<Identity, Unavailable>,
+    log: Log,
+    acts: BTreeMap<usize, Act>,
+    created: Mutex<usize>,
+}
+
+impl Scripted {
+    fn new(name: &'static str, log: &Log) -> Self {
+        let can = vec![Ability::Jobs, Ability::Memory];
+        let identity = Identity { version: "1".into(), can, ..Identity::default() };
+        let (log, acts, created) = (log.clone(), BTreeMap::new(), Mutex::new(0));
+        Self { name, kind: Kind::Process, probe: Ok(identity), log, acts, created }
+    }
+
+    fn with(mut self, instance: usize, act: Act) -> Self {
+        self.acts.insert(instance, act);
+        self
+    }
+
+    fn unavailable(mut self) -> Self {
+        self.probe = Err(Unavailable::new("no such device", "buy one"));
+        self
+    }
+}
+
+fn refused(phase: Phase) -> Error {
+    Error::os(format!("scripted {phase}"), std::io::Error::from_raw_os_error(5))
+}
+
+impl Runtime for Scripted {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn probe(&self) -> Result<Identity, Unavailable> {
+        self.probe.clone()
+    }
+
+    fn create(&self, _: &Spec) -> Result<Box<dyn Instance>, Error> {
+        self.log.add(" create");
+        let mut created = self.created.lock().unwrap();
+        let act = self.acts.get(&*created).cloned();
+        *created += 1;
+        if matches!(act, Some(Act::Fail(Phase::Create))) {
+            return Err(refused(Phase::Create));
+        }
+        Ok(Box::new(Puppet { log: self.log.clone(), act, removed: false }))
+    }
+}
+
+struct Puppet {
+    log: Log,
+    act: Option<Act>,
+    removed: bool,
+}
+
+impl Puppet {
+    fn call(&self, phase: Phase) -> Result<(), Error> {
+        self.log.add(&format!(" {phase}"));
+        match &self.act {
+            Some(Act::Fail(at)) if *at == phase => Err(refused(phase)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Instance for Puppet {
+    fn start(&mut self) -> Result<(), Error> {
+        if let Some(Act::SlowUntil(moment)) = self.act {
+            std::thread::sleep(moment.saturating_duration_since(Instant::now()));
+        }
+        if let Some(Act::Signal(interrupt)) = &self.act {
+            interrupt.raise(2);
+        }
+        self.call(Phase::Start)
+    }
+
+    fn run(&mut self, job: &Job) -> Result<Reply, Error> {
+        self.call(Phase::Run)?;
+        let Job::Echo(token) = job else { return Err(Error::Unsupported("only echo".into())) };
+        let token = if matches!(self.act, Some(Act::Lie)) { token + 1 } else { *token };
+        let bits = if matches!(self.act, Some(Act::OtherBits)) { "f00d" } else { "cafe" };
+        Ok(Reply::new().with("token", token).with("bits", bits))
+    }
+
+    fn stop(&mut self) -> Result<Usage, Error> {
+        self.call(Phase::Stop)?;
+        Ok(Usage::new(Exit::Code(0), 1))
+    }
+
+    fn remove(mut self: Box<Self>) -> Result<(), Error> {
+        self.call(Phase::Remove)?;
+        self.removed = true;
+        Ok(())
+    }
+
+    fn anatomy(&self) -> Anatomy {
+        Anatomy::default()
+    }
+}
+
+impl Drop for Puppet {
+    fn drop(&mut self) {
+        if !self.removed {
+            self.log.add(" drop");
+        }
+    }
+}
+
+/// One whole life with one job in it.
+fn life(trial: &Trial<'_>) -> Result<(), Error> {
+    let mut sandbox = trial.create(&trial.spec())?;
+    sandbox.start()?;
+    let reply = sandbox.run(&Job::Echo(7))?;
+    trial.note("x", 1.0);
+    trial.remark("isa", "avx2");
+    trial.remark("bits", reply.str("bits").map_err(|e| Error::WrongAnswer(e.to_string()))?);
+    sandbox.stop()?;
+    sandbox.remove()
+}
+
+/// Declares a metric and does not record it.
+fn forget(trial: &Trial<'_>) -> Result<(), Error> {
+    trial.create(&trial.spec())?.remove()
+}
+
+/// Records what is no number.
+fn divide(trial: &Trial<'_>) -> Result<(), Error> {
+    trial.note("x", f64::NAN);
+    trial.create(&trial.spec())?.remove()
+}
+
+fn scenario(name: &'static str, iterate: fn(&Trial<'_>) -> Result<(), Error>) -> Scenario {
+    Scenario {
+        name,
+        question: "What happens?",
+        metrics: |_| vec![Metric::time("x"), Metric::time("y").if_any()],
+        needs: |params| {
+            if params.text("disk").is_some() { vec![Ability::Disk] } else { vec![Ability::Jobs] }
+        },
+        settle: |params, _| Ok(params.clone()),
+        iterate,
+    }
+}
+
+/// A run as tests see it: the log, the samples and how it ended.
+struct Told {
+    log: String,
+    samples: Vec<Sample>,
+    end: Result<End, Error>,
+}
+
+impl Told {
+    fn trials(&self) -> Vec<(usize, u32, bool)> {
+        self.samples.iter().map(|s| (s.cell, s.block, s.warmup)).collect()
+    }
+}
+
+/// Keeps samples, and does what a test wants done when one comes.
+struct Keeper<'a> {
+    log: Log,
+    samples: Vec<Sample>,
+    on_sample: &'a dyn Fn(usize) -> Result<(), Error>,
+}
+
+impl Sink for Keeper<'_> {
+    fn on(&mut self, event: Event<'_>) -> Result<(), Error> {
+        match event {
+            Event::Next(done, total, cell) => {
+                let params = if cell.params.is_empty() { String::new() } else { format!(" {}", cell.params) };
+                self.log.add(&format!("\n{}/{total} {} {}{params}:", done + 1, cell.runtime, cell.scenario));
+            }
+            Event::Sample(sample) => {
+                self.log.add(&told(sample));
+                self.samples.push(sample.clone());
+                (self.on_sample)(self.samples.len())?;
+            }
+            Event::Block(block) => self.log.add(&format!("\n-- block {}", block.block)),
+        }
+        Ok(())
+    }
+}
+
+fn told(sample: &Sample) -> String {
+    let mut text = format!(" = {} {}", if sample.warmup { "warm-up" } else { "block" }, sample.block);
+    let written = match &sample.outcome {
+        Outcome::Values(values) => write!(text, " ok {}", values.keys().cloned().collect::<String>()),
+        Outcome::Failed(f) => {
+            let phase = f.phase.map_or("-", Phase::word);
+            write!(text, " failed in {phase}, {}: {}", f.kind, f.message)
+        }
+    };
+    written.unwrap();
+    text
+}
+
+/// What a run is made of, with the usual left out.
+struct Stage<'a> {
+    runtimes: &'a [&'a dyn Runtime],
+    scenarios: &'a [Scenario],
+    plan: &'a str,
+    log: Log,
+    seed: u64,
+    until: Option<Instant>,
+    interrupt: Interrupt,
+    done: BTreeSet<(usize, u32, bool)>,
+    on_sample: &'a dyn Fn(usize) -> Result<(), Error>,
+}
+
+const ONE: &str = "name='t'\nblocks=1\n[[ask]]\nscenario='life'";
+
+impl<'a> Stage<'a> {
+    fn new(log: &Log, runtimes: &'a [&'a dyn Runtime], scenarios: &'a [Scenario], plan: &'a str) -> Self {
+        Self {
+            runtimes,
+            scenarios,
+            plan,
+            log: log.clone(),
+            seed: 3,
+            until: None,
+            interrupt: Interrupt::default(),
+            done: BTreeSet::new(),
+            on_sample: &|_| Ok(()),
+        }
+    }
+
+    fn play(self) -> Told {
+        let dir = tempfile::tempdir().unwrap();
+        let bench = bench(dir.path());
+        let plan = Plan::parse("test", self.plan).unwrap();
+        let found = self.runtimes.iter().map(|r| Found::probe(*r)).collect::<Vec<_>>();
+        let cells = expand(&plan, &found, self.scenarios, &Selection::default(), &bench).unwrap();
+        let setup = Setup {
+            cells: &cells,
+            found: &found,
+            scenarios: self.scenarios,
+            bench: &bench,
+            seed: self.seed,
+            blocks: plan.blocks,
+            warmup: plan.warmup,
+            until: self.until,
+            done: self.done,
+        };
+        let mut sink = Keeper { log: self.log.clone(), samples: Vec::new(), on_sample: self.on_sample };
+        let end = isomark_engine::run(&setup, &self.interrupt, &mut sink);
+        Told { log: self.log.text(), samples: sink.samples, end }
+    }
+}
+
+/// The smallest file that passes for a static program; it is never started.
+fn bench(dir: &Path) -> Bench {
+    let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
+    elf.resize(64, 0);
+    elf[16] = 2;
+    elf[18] = 62;
+    let path = dir.join("payload");
+    fs::write(&path, elf).unwrap();
+    Bench {
+        payload: Image::open(&path).unwrap(),
+        program: None,
+        tsc_hz: 1_000_000_000,
+        cpus: 1,
+        llc: 1 << 20,
+        deadline: Duration::from_secs(1),
+        scratch: dir.to_owned(),
+    }
+}
+
+#[track_caller]
+fn pins(log: &str, expected: &str) {
+    assert_eq!(log, expected.trim(), "\n--- the log is\n{log}\n---");
+}
+
+#[test]
+fn warm_ups_come_first_then_every_block_in_an_order_of_its_own() {
+    let log = Log::default();
+    let (a, b) = (Scripted::new("a", &log), Scripted::new("b", &log));
+    let (runtimes, scenarios): ([&dyn Runtime; 2], _) = ([&a, &b], [scenario("life", life)]);
+    let plan = "name='t'\nblocks=3\nwarmup=1\n[[ask]]\nscenario='life'";
+    let told = Stage::new(&log, &runtimes, &scenarios, plan).play();
+    assert!(matches!(told.end, Ok(End::Complete)));
+    pins(
+        &told.log,
+        "
+1/8 a life: create start run stop remove = warm-up 0 ok x
+2/8 b life: create start run stop remove = warm-up 0 ok x
+3/8 b life: create start run stop remove = block 0 ok x
+4/8 a life: create start run stop remove = block 0 ok x
+-- block 0
+5/8 a life: create start run stop remove = block 1 ok x
+6/8 b life: create start run stop remove = block 1 ok x
+-- block 1
+7/8 a life: create start run stop remove = block 2 ok x
+8/8 b life: create start run stop remove = block 2 ok x
+-- block 2
+",
+    );
+}
+
+#[test]
+fn the_order_is_that_of_the_schedule_and_so_of_the_seed() {
+    let log = Log::default();
+    let all = ["a", "b", "c", "d"].map(|name| Scripted::new(name, &log));
+    let runtimes = all.iter().map(|r| r as &dyn Runtime).collect::<Vec<_>>();
+    let scenarios = [scenario("life", life)];
+    let plan = "name='t'\nblocks=4\n[[ask]]\nscenario='life'";
+    let of = |seed| Stage { seed, ..Stage::new(&log, &runtimes, &scenarios, plan) }.play().trials();
+    let expected = |seed| {
+        let block = |block| schedule::order(seed, block, &[1; 4]).into_iter().map(move |c| (c, block, false));
+        (0..4).flat_map(block).collect::<Vec<_>>()
+    };
+    assert_eq!((of(5), of(6)), (expected(5), expected(6)));
+    assert_ne!(of(5), of(6));
+}
+
+#[test]
+fn a_failure_in_any_phase_is_a_row_and_the_next_trial_goes_on() {
+    let log = Log::default();
+    let script = |a: Scripted, (nth, phase): (usize, &Phase)| a.with(nth, Act::Fail(*phase));
+    let a = Phase::ALL.iter().enumerate().fold(Scripted::new("a", &log), script);
+    let plan = "name='t'\nblocks=6\n[[ask]]\nscenario='life'";
+    let told = Stage::new(&log, &[&a], &[scenario("life", life)], plan).play();
+    pins(&told.log, "
+1/6 a life: create = block 0 failed in create, os: scripted create: Input/output error (os error 5)
+-- block 0
+2/6 a life: create start drop = block 1 failed in start, os: scripted start: Input/output error (os error 5)
+-- block 1
+3/6 a life: create start run drop = block 2 failed in run, os: scripted run: Input/output error (os error 5)
+-- block 2
+4/6 a life: create start run stop drop = block 3 failed in stop, os: scripted stop: Input/output error (os error 5)
+-- block 3
+5/6 a life: create start run stop remove drop = block 4 failed in remove, os: scripted remove: Input/output error (os error 5)
+-- block 4
+6/6 a life: create start run stop remove = block 5 ok x
+-- block 5
+");
+    let rows = told.samples.iter().map(|s| s.phases.iter().map(|(p, _)| *p).collect::<Vec<_>>());
+    let lives = (1..=5).chain([5]).map(|n| Phase::ALL[..n].to_vec());
+    assert!(rows.eq(lives), "the phases that were reached are kept: {:?}", told.samples);
+}
+
+#[test]
+fn the_failed_cell_alone_fails() {
+    let log = Log::default();
+    let (a, b) = (Scripted::new("a", &log).with(0, Act::Fail(Phase::Run)), Scripted::new("b", &log));
+    let told = Stage::new(&log, &[&a, &b], &[scenario("life", life)], ONE).play();
+    let fine = |cell| told.samples.iter().any(|s| s.cell == cell && matches!(s.outcome, Outcome::Values(_)));
+    assert!(told.samples.len() == 2 && !fine(0) && fine(1), "{}", told.log);
+}
+
+#[test]
+fn what_is_declared_and_not_recorded_is_missing() {
+    let log = Log::default();
+    let a = Scripted::new("a", &log);
+    let scenarios = [scenario("forget", forget), scenario("divide", divide)];
+    let plan = "name='t'\nblocks=1\n[[ask]]\nscenario='forget'\n[[ask]]\nscenario='divide'";
+    let told = Stage::new(&log, &[&a], &scenarios, plan).play();
+    pins(
+        &told.log,
+        "
+1/2 a divide: create remove = block 0 failed in -, missing: scenario divide did not record its metric x
+2/2 a forget: create remove = block 0 failed in -, missing: scenario forget did not record its metric x
+-- block 0
+",
+    );
+}
+
+#[test]
+fn a_wrong_answer_is_a_row_and_no_number() {
+    let log = Log::default();
+    let a = Scripted::new("a", &log).with(0, Act::Lie);
+    let told = Stage::new(&log, &[&a], &[scenario("life", life)], ONE).play();
+    pins(
+        &told.log,
+        "1/1 a life: create start run drop = block 0 failed in -, wrong-answer: wrong answer: \
+         the payload told token=8, must be 7\n-- block 0",
+    );
+}
+
+#[test]
+fn other_bits_than_the_neighbours_are_a_wrong_answer() {
+    let log = Log::default();
+    let (a, b) = (Scripted::new("a", &log), Scripted::new("b", &log).with(1, Act::OtherBits));
+    let plan = "name='t'\nblocks=2\n[[ask]]\nscenario='life'";
+    let told = Stage::new(&log, &[&a, &b], &[scenario("life", life)], plan).play();
+    let failed = told.samples.iter().filter_map(|s| match &s.outcome {
+        Outcome::Failed(f) => Some((s.cell, s.block, f.kind.as_str(), f.message.as_str())),
+        Outcome::Values(_) => None,
+    });
+    let failed = failed.collect::<Vec<_>>();
+    let [(1, 1, "wrong-answer", message)] = failed[..] else { panic!("{failed:?}") };
+    assert!(message.contains("its result is f00d") && message.contains("was cafe"), "{message}");
+}
+
+#[test]
+fn what_was_skipped_never_runs() {
+    let log = Log::default();
+    let (a, b) = (Scripted::new("a", &log), Scripted::new("b", &log).unavailable());
+    let plan =
+        "name='t'\nblocks=1\nwarmup=1\n[[ask]]\nscenario='life'\n[[ask]]\nscenario='life'\nparams={disk='x'}";
+    let told = Stage::new(&log, &[&a, &b], &[scenario("life", life)], plan).play();
+    pins(
+        &told.log,
+        "
+1/2 a life: create start run stop remove = warm-up 0 ok x
+2/2 a life: create start run stop remove = block 0 ok x
+-- block 0
+",
+    );
+    assert!(matches!(told.end, Ok(End::Complete)));
+}
+
+#[test]
+fn a_runtime_that_has_gone_since_is_a_failed_row() {
+    // As on resuming: the cells are from before, the probe is from now.
+    let log = Log::default();
+    let dir = tempfile::tempdir().unwrap();
+    let (scenarios, bench) = ([scenario("life", life)], bench(dir.path()));
+    let (before, now) = (Scripted::new("a", &log), Scripted::new("a", &log).unavailable());
+    let plan = Plan::parse("test", ONE).unwrap();
+    let cells = expand(&plan, &[Found::probe(&before)], &scenarios, &Selection::default(), &bench).unwrap();
+    let (found, done) = ([Found::probe(&now)], BTreeSet::new());
+    let (seed, blocks, warmup, until) = (3, 1, 0, None);
+    let (cells, found, scenarios, bench) = (&cells[..], &found[..], &scenarios[..], &bench);
+    let setup = Setup { cells, found, scenarios, bench, seed, blocks, warmup, until, done };
+    let mut sink = Keeper { log: log.clone(), samples: Vec::new(), on_sample: &|_| Ok(()) };
+    let end = isomark_engine::run(&setup, &Interrupt::default(), &mut sink).unwrap();
+    assert_eq!(end, End::Complete);
+    let failed = |s: &Sample| matches!(&s.outcome, Outcome::Failed(f) if f.kind == "unsupported");
+    assert!(sink.samples.len() == 1 && failed(&sink.samples[0]), "{:?}", sink.samples);
+}
+
+#[test]
+fn a_cell_takes_part_in_every_nth_block() {
+    let log = Log::default();
+    let a = Scripted::new("a", &log);
+    let scenarios = [scenario("life", life), scenario("rare", life)];
+    let plan = "name='t'\nblocks=4\nwarmup=1\n[[ask]]\nscenario='life'\n[[ask]]\nscenario='rare'\nevery=3";
+    let told = Stage::new(&log, &[&a], &scenarios, plan).play();
+    let of =
+        |cell| told.trials().into_iter().filter(|t| t.0 == cell).map(|t| (t.1, t.2)).collect::<BTreeSet<_>>();
+    let blocks = |all: &[u32]| all.iter().map(|b| (*b, false)).chain([(0, true)]).collect::<BTreeSet<_>>();
+    assert_eq!((of(0), of(1)), (blocks(&[0, 1, 2, 3]), blocks(&[0, 3])));
+}
+
+/// Three cells of two runtimes, one of them rare, with warm-ups.
+const MANY: &str =
+    "name='t'\nblocks=5\nwarmup=2\n[[ask]]\nscenario='life'\n[[ask]]\nscenario='rare'\nevery=2";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn resuming_runs_what_is_missing_in_the_order_it_would_have_had(seed: u64, keep in prop::collection::vec(any::<bool>(), 24)) {
+        let log = Log::default();
+        let (a, b) = (Scripted::new("a", &log), Scripted::new("b", &log));
+        let (runtimes, scenarios): ([&dyn Runtime; 2], _) = ([&a, &b], [scenario("life", life), scenario("rare", life)]);
+        let stage = || Stage { seed, ..Stage::new(&log, &runtimes, &scenarios, MANY) };
+        let whole = stage().play().trials();
+        prop_assert_eq!(whole.len(), 24);
+        let done = whole.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(t, _)| *t).collect::<BTreeSet<_>>();
+        let rest = Stage { done: done.clone(), ..stage() }.play().trials();
+        let missing = whole.into_iter().filter(|t| !done.contains(t)).collect::<Vec<_>>();
+        prop_assert_eq!(rest, missing);
+    }
+}
+
+#[test]
+fn no_block_begins_once_the_budget_is_used_up() {
+    let log = Log::default();
+    let until = Instant::now() + Duration::from_millis(400);
+    let (a, b) = (Scripted::new("a", &log).with(1, Act::SlowUntil(until)), Scripted::new("b", &log));
+    let plan = "name='t'\nblocks=9\n[[ask]]\nscenario='life'";
+    let runtimes: [&dyn Runtime; 2] = [&a, &b];
+    let scenarios = [scenario("life", life)];
+    let stage = |until| Stage { until: Some(until), ..Stage::new(&log, &runtimes, &scenarios, plan) };
+    let told = stage(until).play();
+    assert!(matches!(told.end, Ok(End::Budget)));
+    // The block that was under way is whole: a cell that lacks a partner is no pair.
+    let blocks = told.trials().iter().map(|t| t.1).collect::<Vec<_>>();
+    assert_eq!(blocks, [0, 0, 1, 1], "{}", told.log);
+    let none = stage(Instant::now()).play();
+    assert!(matches!(none.end, Ok(End::Budget)) && none.samples.is_empty());
+}
+
+#[test]
+fn a_signal_during_a_trial_drops_that_trial_and_keeps_the_others() {
+    let log = Log::default();
+    let interrupt = Interrupt::default();
+    let a = Scripted::new("a", &log).with(2, Act::Signal(interrupt.clone()));
+    let plan = "name='t'\nblocks=9\n[[ask]]\nscenario='life'";
+    let told = Stage { interrupt, ..Stage::new(&log, &[&a], &[scenario("life", life)], plan) }.play();
+    assert!(matches!(told.end, Ok(End::Signal(2))));
+    pins(
+        &told.log,
+        "
+1/9 a life: create start run stop remove = block 0 ok x
+-- block 0
+2/9 a life: create start run stop remove = block 1 ok x
+-- block 1
+3/9 a life: create start run stop remove
+",
+    );
+}
+
+#[test]
+fn a_signal_between_trials_begins_no_other() {
+    let log = Log::default();
+    let interrupt = Interrupt::default();
+    let a = Scripted::new("a", &log);
+    let raise = |samples| {
+        if samples == 2 {
+            interrupt.raise(15);
+        }
+        Ok(())
+    };
+    let plan = "name='t'\nblocks=9\n[[ask]]\nscenario='life'";
+    let told = Stage {
+        interrupt: interrupt.clone(),
+        on_sample: &raise,
+        ..Stage::new(&log, &[&a], &[scenario("life", life)], plan)
+    }
+    .play();
+    assert!(matches!(told.end, Ok(End::Signal(15))));
+    assert_eq!(told.log.matches("create").count(), 2, "{}", told.log);
+    assert_eq!(told.trials(), [(0, 0, false), (0, 1, false)]);
+}
+
+#[test]
+fn a_run_ends_where_its_samples_can_no_longer_be_stored() {
+    let log = Log::default();
+    let a = Scripted::new("a", &log);
+    let count = RefCell::new(0);
+    let full = |samples| {
+        *count.borrow_mut() = samples;
+        if samples < 3 {
+            return Ok(());
+        }
+        Err(Error::os("append to samples.jsonl", std::io::Error::from_raw_os_error(28)))
+    };
+    let plan = "name='t'\nblocks=9\n[[ask]]\nscenario='life'";
+    let told = Stage { on_sample: &full, ..Stage::new(&log, &[&a], &[scenario("life", life)], plan) }.play();
+    let why = told.end.expect_err("must end").chain();
+    assert_eq!(why, "append to samples.jsonl: No space left on device (os error 28)");
+    assert_eq!(told.log.matches("create").count(), 3);
+}

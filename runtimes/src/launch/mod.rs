@@ -12,4 +12,4 @@ mod sys;
 pub(crate) use child::Child;
 pub(crate) use pipes::{Ends, Wire};
 pub(crate) use step::{Launch, Step, c};
-pub(crate) use sys::{loopback_up, wait, wake};
+pub(crate) use sys::{loopback_up, wake};

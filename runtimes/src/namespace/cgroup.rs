@@ -132,19 +132,15 @@ impl Groups {
         Ok(layout)
     }
 
-    /// Plans the group of one instance: the memory controller's part is made at once, the others' by whoever calls
-    /// the second value, at the latest before a child joins.
+    /// Makes the group of one instance, limited.
     ///
     /// # Errors
-    /// What the kernel refused.
-    pub(crate) fn instance(self: &Arc<Self>, name: &str, limits: Limits) -> Result<(Group, Rest), Error> {
+    /// What the kernel refused; nothing is left behind then.
+    pub(crate) fn instance(self: &Arc<Self>, name: &str, limits: Limits) -> Result<Group, Error> {
         let memory = self.places.iter().position(|place| place.controllers.contains(&Controller::Memory));
         let group = Group { groups: Arc::clone(self), name: name.to_owned(), memory };
-        if let Some(at) = memory {
-            self.make(at, name, limits)?;
-        }
-        let rest = Rest { groups: Arc::clone(self), name: name.to_owned(), limits, made: memory };
-        Ok((group, rest))
+        (0..self.places.len()).try_for_each(|at| self.make(at, name, limits))?;
+        Ok(group)
     }
 
     fn make(&self, at: usize, name: &str, limits: Limits) -> Result<(), Error> {
@@ -152,25 +148,6 @@ impl Groups {
         let dir = place.dir.join(name);
         fs::create_dir(&dir).map_err(|e| Error::os(format!("make cgroup {}", dir.display()), e))?;
         place.controllers.iter().try_for_each(|controller| limit(&dir, self.layout, *controller, limits))
-    }
-}
-
-/// The parts of an instance's group that are not made yet.
-pub(crate) struct Rest {
-    groups: Arc<Groups>,
-    name: String,
-    limits: Limits,
-    made: Option<usize>,
-}
-
-impl Rest {
-    /// Makes them.
-    ///
-    /// # Errors
-    /// What the kernel refused.
-    pub(crate) fn make(self) -> Result<(), Error> {
-        let others = (0..self.groups.places.len()).filter(|at| Some(*at) != self.made);
-        others.into_iter().try_for_each(|at| self.groups.make(at, &self.name, self.limits))
     }
 }
 

@@ -1,12 +1,13 @@
 //! The seccomp filter of the built-in container: which system calls its payload may make.
 //!
-//! A list of allowed numbers, compiled into a binary search. The kernel runs a filter for every known call when it is
-//! installed (to build its bitmap of constant verdicts, seccomp(2)) and the search tree makes that 10 instead of 300
-//! comparisons a call: installing is part of every startup.
+//! A list of refused numbers, compiled into a binary search. When a filter is installed the kernel simulates it for
+//! every known call, to build a bitmap of verdicts that do not depend on arguments; that takes longer than two mounts and
+//! is part of every startup. A first instruction that the simulation does not know makes it give up at once; each call
+//! then runs the filter, which the search keeps at ten steps (some 10 ns).
 
 use libc::{
-    BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, EPERM, SECCOMP_RET_ALLOW,
-    SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, sock_filter,
+    BPF_ABS, BPF_IMM, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_LDX, BPF_RET, BPF_W, EPERM,
+    SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, sock_filter,
 };
 
 /// Calls that reach parts of the kernel an isolated program has no business in: they answer EPERM.
@@ -94,6 +95,8 @@ const NEW_NAMESPACES: u32 = 0x7e02_0000;
 #[must_use]
 pub(crate) fn compile() -> Vec<sock_filter> {
     let mut code = vec![
+        // No effect but the one described above (kernel/seccomp.c, seccomp_is_const_allow).
+        instruction(BPF_LDX | BPF_IMM, 0, 0, 0),
         load(ARCHITECTURE),
         jump(BPF_JEQ, X86_64, 1, 0),
         give(SECCOMP_RET_KILL_PROCESS),
@@ -127,20 +130,52 @@ fn intervals() -> Vec<(u32, u32)> {
     all
 }
 
-/// Binary search over intervals; jumps reach 255 instructions, so a long one is spelt as a jump over a jump.
+/// Verdicts at the end of the search, shared by all its branches: a shorter program is installed sooner.
+const VERDICTS: [u32; 3] =
+    [SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM as u32, SECCOMP_RET_ERRNO | libc::ENOSYS as u32];
+
+/// Binary search over intervals. Every comparison is one jump: forward to a further comparison or to a verdict.
 fn search(of: &[(u32, u32)]) -> Vec<sock_filter> {
+    let mut nodes = Vec::new();
+    plant(of, &mut nodes);
+    let end = nodes.len();
+    let target = |at: usize, to: Target| {
+        let place = match to {
+            Target::Node(node) => node,
+            Target::Verdict(verdict) => end + VERDICTS.iter().position(|v| *v == verdict).unwrap_or(1),
+        };
+        u8::try_from(place - at - 1).unwrap_or(u8::MAX)
+    };
+    let jumps = nodes.iter().enumerate();
+    let jumps =
+        jumps.map(|(at, node)| jump(BPF_JGE, node.from, target(at, node.above), target(at, node.below)));
+    jumps.chain(VERDICTS.into_iter().map(give)).collect()
+}
+
+/// A comparison: numbers `from` on go one way, smaller ones the other.
+struct Node {
+    from: u32,
+    below: Target,
+    above: Target,
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    Node(usize),
+    Verdict(u32),
+}
+
+fn plant(of: &[(u32, u32)], nodes: &mut Vec<Node>) -> Target {
     if let [(_, verdict)] = of {
-        return vec![give(*verdict)];
+        return Target::Verdict(*verdict);
     }
     let (low, high) = of.split_at(balanced(of));
-    let (below, above) = (search(low), search(high));
-    let mut code = match u8::try_from(below.len()) {
-        Ok(distance) => vec![jump(BPF_JGE, high[0].0, distance, 0)],
-        Err(_) => vec![jump(BPF_JGE, high[0].0, 0, 1), skip(below.len())],
-    };
-    code.extend(below);
-    code.extend(above);
-    code
+    let at = nodes.len();
+    // The branches come after their node: jumps of classic BPF go forward only.
+    nodes.push(Node { from: high[0].0, below: Target::Verdict(0), above: Target::Verdict(0) });
+    nodes[at].below = plant(low, nodes);
+    nodes[at].above = plant(high, nodes);
+    Target::Node(at)
 }
 
 /// Where to split so that about as many numbers lie on either side: the average path is short then, not the longest.
@@ -171,10 +206,6 @@ const fn jump(condition: u32, value: u32, yes: u8, no: u8) -> sock_filter {
     instruction(BPF_JMP | condition | BPF_K, yes, no, value)
 }
 
-fn skip(distance: usize) -> sock_filter {
-    instruction(BPF_JMP | libc::BPF_JA, 0, 0, u32::try_from(distance).unwrap_or(0))
-}
-
 const fn give(verdict: u32) -> sock_filter {
     instruction(BPF_RET | BPF_K, 0, 0, verdict)
 }
@@ -198,8 +229,8 @@ mod tests {
                         other => panic!("load {other}"),
                     }
                 }
+                c if c == BPF_LDX | BPF_IMM => {}
                 c if c == BPF_RET | BPF_K => return i.k,
-                c if c == BPF_JMP | libc::BPF_JA => at += i.k as usize,
                 c => {
                     let holds = match c & 0xf0 {
                         BPF_JEQ => acc == i.k,
@@ -227,6 +258,11 @@ mod tests {
         }
         // The x32 numbers lie above bit 30.
         assert_eq!(verdict(X86_64, 0x4000_0000 | 1, 0), refuse(EPERM));
+    }
+
+    #[test]
+    fn no_jump_is_longer_than_its_field() {
+        assert!(compile().len() < 255, "{}", compile().len());
     }
 
     #[test]

@@ -196,19 +196,13 @@ impl Runtime for Namespace<'_> {
 }
 
 impl Namespace<'_> {
-    /// What lies around an instance: its group (where one can be made) and its network, of which the slower part is
-    /// made by the other thread from here on.
+    /// What lies around an instance: its group (where one can be made) and its network, which the other thread makes from
+    /// here on.
     fn surroundings(&self, name: &str, spec: &Spec) -> Result<(Option<Group>, Option<Arc<Network>>), Error> {
         let limits = Limits { memory: spec.memory, pids: PIDS, cpus: spec.cpus };
-        let made = self.groups().map(|groups| groups.instance(name, limits)).transpose()?;
-        let (group, rest) = made.unzip();
-        match self.networks() {
-            Some(networks) => Ok((group, Some(networks.order(rest)))),
-            None => {
-                rest.map_or(Ok(()), cgroup::Rest::make)?;
-                Ok((group, None))
-            }
-        }
+        let network = self.networks().map(Networks::order);
+        let group = self.groups().map(|groups| groups.instance(name, limits)).transpose()?;
+        Ok((group, network))
     }
 
     /// Everything between clone and exec, except for the streams, which are made at the start.
@@ -221,17 +215,21 @@ impl Namespace<'_> {
         }
         steps.push(Step::Unshare { flags: NEWTIME, what: "time" });
         steps.extend(layer.steps()?);
-        steps.extend([Step::Hostname(c(name)?), Step::DropBounding]);
+        steps.extend(container.group.as_ref().map_or(Ok(Vec::new()), Group::steps)?);
+        steps.push(Step::Unshare { flags: libc::CLONE_NEWCGROUP, what: "cgroup" });
+        steps.extend([
+            Step::Hostname(c(name)?),
+            Step::DropBounding,
+            Step::Limit { resource: libc::RLIMIT_CORE, value: 0 },
+            Step::Limit { resource: libc::RLIMIT_NOFILE, value: FILES },
+        ]);
         steps.push(match (network, self.networks()) {
             (Some(network), Some(networks)) => networks.enter(network),
             _ => Step::LoopbackUp,
         });
-        steps.extend(container.group.as_ref().map_or(Ok(Vec::new()), Group::steps)?);
-        steps.push(Step::Unshare { flags: libc::CLONE_NEWCGROUP, what: "cgroup" });
-        steps.extend([
-            Step::Limit { resource: libc::RLIMIT_CORE, value: 0 },
-            Step::Limit { resource: libc::RLIMIT_NOFILE, value: FILES },
-        ]);
+        // Not before the other thread is done: detaching the old root waits for every CPU to leave its critical
+        // sections (synchronize_rcu_expedited in namespace_unlock), and making a network namespace has long ones.
+        steps.push(Step::Pivot);
         steps.extend([Step::DropCapabilities, Step::NoNewPrivileges, Step::Seccomp(self.filter.clone())]);
         Ok(Launch {
             namespaces: flags() & !if network.is_some() { NEWNET } else { 0 },
@@ -283,7 +281,7 @@ struct Container {
     /// Its directory on disk, for the ways of provisioning that need one.
     own: Option<PathBuf>,
     lower: Lower,
-    /// What is made beside the launch: parts of the group among it, so it is waited for before the group goes.
+    /// Its network namespace, for root; made beside the launch.
     network: Option<Arc<Network>>,
     launch: Option<Launch>,
     running: Option<(Child, Wire)>,
@@ -297,9 +295,7 @@ impl Container {
 
     fn sweep(&mut self) -> Result<(), Error> {
         self.running = None;
-        if let Some(network) = self.network.take() {
-            crate::launch::wait(&network);
-        }
+        self.network = None;
         let group = self.group.as_ref().map_or(Ok(()), Group::remove);
         let own = match self.own.take() {
             Some(dir) => {

@@ -1,8 +1,8 @@
-//! What is made beside the launch, by a thread of its own: the network namespace, and cgroups but the first.
+//! Network namespaces, made beside the launch by a thread of their own.
 //!
 //! Making a network namespace takes the kernel as long as all other namespaces and mounts together, and nothing before
 //! the last steps of a launch needs it. So a thread makes it and brings its loopback up while the launching thread
-//! clones; the child waits for it on a futex and enters it. Nothing is made ahead of the instance that asks.
+//! makes the cgroup and clones; the child waits for it on a futex and enters it. Nothing is made ahead of the instance that asks.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -13,19 +13,15 @@ use std::sync::{Arc, OnceLock};
 use isomark_core::Error;
 use nix::sched::{CloneFlags, unshare};
 
-use super::cgroup::Rest;
 use crate::launch::{Step, loopback_up, wake};
 
 /// The thread that makes network namespaces.
 #[derive(Debug)]
 pub(crate) struct Networks {
-    orders: Sender<Order>,
+    orders: Sender<Arc<Network>>,
     /// `/proc/PID/fd` of the harness: the way by which a child that was cloned before the namespace was there finds it.
     descriptors: File,
 }
-
-/// What to make: these cgroups first, then the namespace.
-type Order = (Option<Rest>, Arc<Network>);
 
 /// A network namespace, made or being made.
 #[derive(Debug, Default)]
@@ -57,10 +53,10 @@ impl Networks {
         Ok(Self { orders, descriptors })
     }
 
-    /// Orders a namespace and the rest of a group; returns at once.
-    pub(crate) fn order(&self, rest: Option<Rest>) -> Arc<Network> {
+    /// Orders a namespace; returns at once.
+    pub(crate) fn order(&self) -> Arc<Network> {
         let network = Arc::new(Network::default());
-        if self.orders.send((rest, Arc::clone(&network))).is_err() {
+        if self.orders.send(Arc::clone(&network)).is_err() {
             network.finish(FAILED, libc::EIO);
         }
         network
@@ -72,9 +68,9 @@ impl Networks {
     }
 }
 
-fn make_all(inbox: &Receiver<Order>) {
-    while let Ok((rest, network)) = inbox.recv() {
-        match rest.map_or(Ok(()), Rest::make).and_then(|()| make()) {
+fn make_all(inbox: &Receiver<Arc<Network>>) {
+    while let Ok(network) = inbox.recv() {
+        match make() {
             Ok(file) => network.finish(MADE, std::os::fd::IntoRawFd::into_raw_fd(file)),
             Err(e) => {
                 let errno = match &e {

@@ -151,7 +151,7 @@ pub(crate) struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    /// The steps that assemble the root and make it `/`.
+    /// The steps that assemble the root and enter it; it remains to pivot.
     ///
     /// # Errors
     /// [`Error::Input`] if a path holds a zero byte.
@@ -182,7 +182,6 @@ impl Layer<'_> {
                 steps.push(Step::mount(&format!("/dev/{name}"), &format!("dev/{name}"), "", MS_BIND, "")?);
             }
         }
-        steps.push(Step::Pivot);
         Ok(steps)
     }
 

@@ -6,7 +6,7 @@ mod steps;
 mod wait;
 
 pub(super) use clone::{Plan, Stack, Word, spawn};
-pub(crate) use network::{loopback_up, wait, wake};
+pub(crate) use network::{loopback_up, wake};
 pub(super) use wait::{reap, signal};
 
 /// The thread-local of the suspended parent thread, which nobody else uses meanwhile.

@@ -19,7 +19,7 @@ pub(crate) fn wake(word: &AtomicU32) {
 }
 
 /// Waits until a network namespace is made, or could not be; false after five seconds.
-pub(crate) fn wait(network: &Network) -> bool {
+pub(super) fn wait(network: &Network) -> bool {
     let patience = libc::timespec { tv_sec: 5, tv_nsec: 0 };
     while network.made().is_none() {
         let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;

@@ -138,8 +138,7 @@ impl Instance for Plain {
 impl Plain {
     fn sweep(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.made) {
-            std::fs::remove_dir_all(&self.dir)
-                .map_err(|e| Error::os(format!("remove {}", self.dir.display()), e))?;
+            isomark_core::site::remove_tree(&self.dir)?;
         }
         Ok(())
     }

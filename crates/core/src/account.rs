@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -162,8 +163,14 @@ fn walk(paths: &[PathBuf], counts: &dyn Fn(&Path, &fs::Metadata) -> bool) -> Res
             sum.in_memory += if in_memory(&path) { allocated } else { 0 };
         }
         if meta.is_dir() {
-            let entries = fs::read_dir(&path).map_err(fail)?;
-            todo.extend(entries.flatten().map(|entry| (entry.path(), Some(meta.dev()))));
+            match fs::read_dir(&path) {
+                Ok(entries) => {
+                    todo.extend(entries.flatten().map(|entry| (entry.path(), Some(meta.dev()))));
+                }
+                // An overlay keeps an empty directory of mode 0 in its work directory; only root can look into it.
+                Err(e) if e.kind() == ErrorKind::PermissionDenied && meta.mode() & 0o777 == 0 => {}
+                Err(e) => return Err(fail(e)),
+            }
         }
     }
     Ok(sum)

@@ -45,7 +45,7 @@ pub enum Error {
     #[error("{0}")]
     Input(String),
     /// Cleaning up failed, perhaps after the work had failed already: both are kept.
-    #[error("clean-up failed: {cleanup}{}", after(.work.as_deref()))]
+    #[error("clean-up failed: {}{}", .cleanup.chain(), after(.work.as_deref()))]
     Cleanup {
         /// What failed first, if anything.
         work: Option<Box<Error>>,

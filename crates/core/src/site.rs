@@ -71,6 +71,37 @@ impl Site {
     }
 }
 
+/// Removes a directory with everything in it, also where an entry forbids its owner to look inside (the kernel makes an
+/// overlay's work directory with mode 0, which stops everybody but root).
+///
+/// # Errors
+/// What could not be removed; a directory that is gone already is no error.
+pub fn remove_tree(dir: &Path) -> Result<(), Error> {
+    let gone = |e: &std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
+    let removed = fs::remove_dir_all(dir).or_else(|e| {
+        if e.kind() == std::io::ErrorKind::PermissionDenied {
+            open_up(dir);
+            return fs::remove_dir_all(dir);
+        }
+        Err(e)
+    });
+    match removed {
+        Err(e) if !gone(&e) => Err(Error::os(format!("remove {}", dir.display()), e)),
+        _ => Ok(()),
+    }
+}
+
+/// Gives the owner all rights on every directory below `dir`; what refuses will refuse removal too, and be told then.
+fn open_up(dir: &Path) {
+    let all: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    let _ = fs::set_permissions(dir, all);
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_up(&entry.path());
+        }
+    }
+}
+
 /// Start time of a process in clock ticks since boot: field 22 of `/proc/PID/stat` (`proc(5)`).
 ///
 /// # Errors
@@ -118,5 +149,14 @@ mod tests {
         site.note("cgroup", Path::new("/x")).unwrap();
         assert_eq!(fs::read_to_string(site.dir().join(LEDGER)).unwrap(), "cgroup /x\n");
         fs::remove_dir_all(parent).unwrap();
+    }
+    #[test]
+    fn a_directory_that_forbids_looking_inside_is_removed_all_the_same() {
+        let dir = std::env::temp_dir().join(format!("isomark-tree-test-{}", std::process::id()));
+        fs::create_dir_all(dir.join("w/work/deep")).unwrap();
+        fs::set_permissions(dir.join("w/work"), std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+        remove_tree(&dir).unwrap();
+        assert!(!dir.exists());
+        remove_tree(&dir).unwrap();
     }
 }

@@ -7,7 +7,7 @@
 ///
 /// ```
 /// use isomark_core::slope::theil_sen;
-/// assert_eq!(theil_sen(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0), (3.0, 100.0)]), Some(17.333333333333332));
+/// assert_eq!(theil_sen(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0), (3.0, 100.0)]), Some(17.5));
 /// assert_eq!(theil_sen(&[(1.0, 1.0), (1.0, 2.0)]), None);
 /// ```
 #[must_use]

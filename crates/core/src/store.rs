@@ -35,10 +35,11 @@ impl Folder {
             return Err(Error::Input(text));
         }
         fs::create_dir_all(dir).map_err(|e| Error::os(format!("make {}", dir.display()), e))?;
-        folder.replace("run.json", &pretty(run)?)?;
+        // Before run.json: whoever finds that file finds a whole folder, however soon its command was killed.
         for name in ["samples.jsonl", "blocks.jsonl"] {
             File::create(folder.path(name)).map_err(|e| Error::os(format!("create {name}"), e))?;
         }
+        folder.replace("run.json", &pretty(run)?)?;
         Ok(folder)
     }
 

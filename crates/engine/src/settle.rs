@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use isomark_core::Error;
-use isomark_core::site::{LEDGER, is_alive, is_tag};
+use isomark_core::site::{LEDGER, is_alive, is_tag, remove_tree};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -84,7 +84,7 @@ fn settle_one(dir: &Path, tag: &str, dry: bool, report: &mut Report) {
     }
     report.push(format!("directory {}", dir.display()));
     if !dry {
-        let _ = fs::remove_dir_all(dir);
+        let _ = remove_tree(dir);
     }
 }
 

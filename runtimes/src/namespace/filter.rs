@@ -1,13 +1,13 @@
 //! The seccomp filter of the built-in container: which system calls its payload may make.
 //!
 //! A list of refused numbers, compiled into a binary search. When a filter is installed the kernel simulates it for
-//! every known call, to build a bitmap of verdicts that do not depend on arguments; that takes longer than two mounts and
-//! is part of every startup. A first instruction that the simulation does not know makes it give up at once; each call
-//! then runs the filter, which the search keeps at ten steps (some 10 ns).
+//! every known call and keeps a bitmap of the verdicts that do not depend on arguments (seccomp(2), kernel/seccomp.c):
+//! installing takes that long in every startup, so the search is short; the bitmap then spares every allowed call the
+//! filter, which is worth more (getpid: 0.91 of a plain process's rate with it, 0.72 without).
 
 use libc::{
-    BPF_ABS, BPF_IMM, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_LDX, BPF_RET, BPF_W, EPERM,
-    SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, sock_filter,
+    BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, EPERM, SECCOMP_RET_ALLOW,
+    SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, sock_filter,
 };
 
 /// Calls that reach parts of the kernel an isolated program has no business in: they answer EPERM.
@@ -95,8 +95,6 @@ const NEW_NAMESPACES: u32 = 0x7e02_0000;
 #[must_use]
 pub(crate) fn compile() -> Vec<sock_filter> {
     let mut code = vec![
-        // No effect but the one described above (kernel/seccomp.c, seccomp_is_const_allow).
-        instruction(BPF_LDX | BPF_IMM, 0, 0, 0),
         load(ARCHITECTURE),
         jump(BPF_JEQ, X86_64, 1, 0),
         give(SECCOMP_RET_KILL_PROCESS),
@@ -229,7 +227,6 @@ mod tests {
                         other => panic!("load {other}"),
                     }
                 }
-                c if c == BPF_LDX | BPF_IMM => {}
                 c if c == BPF_RET | BPF_K => return i.k,
                 c => {
                     let holds = match c & 0xf0 {

@@ -297,12 +297,7 @@ impl Container {
         self.running = None;
         self.network = None;
         let group = self.group.as_ref().map_or(Ok(()), Group::remove);
-        let own = match self.own.take() {
-            Some(dir) => {
-                std::fs::remove_dir_all(&dir).map_err(|e| Error::os(format!("remove {}", dir.display()), e))
-            }
-            None => Ok(()),
-        };
+        let own = self.own.take().map_or(Ok(()), |dir| isomark_core::site::remove_tree(&dir));
         Error::join(group, own)
     }
 }

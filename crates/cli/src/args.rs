@@ -172,7 +172,7 @@ pub(crate) struct Report {
 #[command(after_help = "Examples:\n  isomark clean --dry-run")]
 pub(crate) struct Clean {
     /// Only tell what would be taken away
-    #[arg(long)]
+    #[arg(long, env = "ISOMARK_DRY_RUN")]
     pub dry_run: bool,
 }
 

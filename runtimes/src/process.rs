@@ -5,12 +5,12 @@
 use std::path::PathBuf;
 
 use isomark_core::payload::{Job, Reply};
-use isomark_core::runtime::{Program, Role, Stdio};
+use isomark_core::runtime::{Program, Role};
 use isomark_core::{
     Ability, Anatomy, Error, Identity, Instance, Kind, Phase, Runtime, Site, Spec, Unavailable, Usage,
 };
 
-use crate::launch::{Child, Launch, Step, Wire, c};
+use crate::launch::{Ends, Launch, Running, Step, c};
 
 /// The runtime.
 pub struct Process<'s> {
@@ -57,7 +57,7 @@ struct Plain {
     /// Working directory; made only when the spec asks for a root, for a bare process needs none.
     dir: PathBuf,
     made: bool,
-    running: Option<(Child, Wire)>,
+    running: Option<Running>,
 }
 
 /// The arguments as the program sees them: its own name first.
@@ -71,16 +71,8 @@ pub(crate) fn envp(program: &Program) -> Result<Vec<std::ffi::CString>, Error> {
 }
 
 impl Plain {
-    fn running(&mut self) -> Result<(&mut Child, &mut Wire), Error> {
-        let running = self.running.as_mut().ok_or_else(|| Error::Unsupported("it is not running".into()))?;
-        Ok((&mut running.0, &mut running.1))
-    }
-}
-
-impl Instance for Plain {
-    fn start(&mut self) -> Result<(), Error> {
+    fn launch(&mut self, ends: &Ends) -> Result<Launch, Error> {
         let program = &self.spec.program;
-        let (wire, ends) = Wire::new(program.stdio)?;
         let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
         steps.extend(ends.steps());
         if self.spec.provision.is_some() {
@@ -88,36 +80,30 @@ impl Instance for Plain {
             self.made = true;
             steps.extend([Step::Directory { path: path.clone(), mode: 0o700 }, Step::WorkIn { path }]);
         }
-        let launch = Launch {
+        Ok(Launch {
             namespaces: 0,
             into_cgroup: None,
             steps,
             program: c(program.image.path().as_os_str().as_encoded_bytes())?,
             args: argv(program)?,
             env: envp(program)?,
-        };
-        let child = Child::spawn(launch)?;
-        drop(ends);
-        let (child, wire) = self.running.insert((child, wire));
-        match program.stdio {
-            Stdio::Wire => wire.ready(child, self.spec.deadline),
-            Stdio::Inherit | Stdio::Null => Ok(()),
-        }
+        })
+    }
+}
+
+impl Instance for Plain {
+    fn start(&mut self) -> Result<(), Error> {
+        let (stdio, deadline) = (self.spec.program.stdio, self.spec.deadline);
+        let running = Running::spawn(stdio, deadline, |ends| self.launch(ends))?;
+        self.running.insert(running).ready()
     }
 
     fn run(&mut self, job: &Job) -> Result<Reply, Error> {
-        let deadline = self.spec.deadline;
-        let (child, wire) = self.running()?;
-        wire.ask(child, job, deadline)
+        Running::of(&mut self.running)?.run(job)
     }
 
     fn stop(&mut self) -> Result<Usage, Error> {
-        let deadline = self.spec.deadline;
-        let (child, wire) = self.running()?;
-        wire.close();
-        wire.drain(child, deadline)?;
-        let (exit, cpu_ns) = child.wait(deadline)?;
-        Ok(Usage { steps: child.steps(), stderr: wire.stderr(), ..Usage::new(exit, cpu_ns) })
+        Running::of(&mut self.running)?.stop()
     }
 
     fn remove(mut self: Box<Self>) -> Result<(), Error> {
@@ -127,7 +113,7 @@ impl Instance for Plain {
 
     fn anatomy(&self) -> Anatomy {
         Anatomy {
-            processes: self.running.iter().map(|(child, _)| (child.pid(), Role::Program)).collect(),
+            processes: self.running.iter().map(|running| (running.pid(), Role::Program)).collect(),
             shared: vec![self.spec.program.image.path().to_owned()],
             private: self.made.then(|| self.dir.clone()).into_iter().collect(),
             ..Anatomy::default()

@@ -6,10 +6,12 @@
 
 mod child;
 mod pipes;
+mod running;
 mod step;
 mod sys;
 
 pub(crate) use child::Child;
-pub(crate) use pipes::{Ends, Wire};
+pub(crate) use pipes::Ends;
+pub(crate) use running::Running;
 pub(crate) use step::{Launch, Step, c};
 pub(crate) use sys::{loopback_up, wake};

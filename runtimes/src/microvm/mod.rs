@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use isomark_core::payload::{Job, Reply};
-use isomark_core::runtime::{Role, Stdio};
+use isomark_core::runtime::Role;
 use isomark_core::{
     Ability, Anatomy, Error, Exit, Identity, Instance, Kind, Runtime, Site, Spec, Step as Told, Unavailable,
     Usage,
@@ -21,7 +21,7 @@ use isomark_vmm::layout;
 use kvm_ioctls::Kvm;
 use nix::fcntl::OFlag;
 
-use crate::launch::{Child, Launch, Step, Wire, c};
+use crate::launch::{Ends, Launch, Running, Step, c};
 use crate::{embedded, kvm};
 use told::{End, Story};
 
@@ -89,7 +89,7 @@ impl Runtime for Microvm<'_> {
         let vmm = embedded::unpack(self.site, "vmm", embedded::VMM)?;
         let image = spec.program.image.path();
         let program = File::open(image).map_err(|e| Error::os(format!("open {}", image.display()), e))?;
-        Ok(Box::new(Machine { spec: spec.clone(), vmm, program, device, running: None }))
+        Ok(Box::new(Machine { spec: spec.clone(), vmm, program, device, running: None, story: None }))
     }
 }
 
@@ -100,16 +100,12 @@ struct Machine {
     /// The runtime's descriptor of the device; the runtime outlives its instances.
     device: i32,
     running: Option<Running>,
-}
-
-struct Running {
-    child: Child,
-    wire: Wire,
-    story: Story,
+    /// What the VMM will have told once it has ended.
+    story: Option<Story>,
 }
 
 impl Machine {
-    fn launch(&self, status: &OwnedFd, ends: &crate::launch::Ends) -> Result<Launch, Error> {
+    fn launch(&self, status: &OwnedFd, ends: &Ends) -> Result<Launch, Error> {
         let passed = [self.program.as_raw_fd(), status.as_raw_fd(), self.device];
         let [program, told, device] = passed.map(|fd| fd.to_string());
         let memory = self.spec.memory.to_string();
@@ -138,57 +134,36 @@ impl Machine {
         let program = c(self.vmm.as_os_str().as_encoded_bytes())?;
         Ok(Launch { namespaces: 0, into_cgroup: None, steps, program, args, env: Vec::new() })
     }
-
-    fn running(&mut self) -> Result<&mut Running, Error> {
-        self.running.as_mut().ok_or_else(|| Error::Unsupported("it is not running".into()))
-    }
 }
 
 impl Instance for Machine {
     fn start(&mut self) -> Result<(), Error> {
-        let (wire, ends) = Wire::new(self.spec.program.stdio)?;
         let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::os("make a pipe", e))?;
-        let launch = self.launch(&theirs, &ends)?;
-        let child = Child::spawn(launch)?;
-        drop((theirs, ends));
-        let running = self.running.insert(Running { child, wire, story: Story::new(ours) });
-        match self.spec.program.stdio {
-            Stdio::Wire => running.wire.ready(&mut running.child, self.spec.deadline),
-            Stdio::Inherit | Stdio::Null => Ok(()),
-        }
+        self.story = Some(Story::new(ours));
+        let (stdio, deadline) = (self.spec.program.stdio, self.spec.deadline);
+        let running = Running::spawn(stdio, deadline, |ends| self.launch(&theirs, ends))?;
+        drop(theirs);
+        self.running.insert(running).ready()
     }
 
     fn run(&mut self, job: &Job) -> Result<Reply, Error> {
-        let deadline = self.spec.deadline;
-        let running = self.running()?;
-        running.wire.ask(&mut running.child, job, deadline)
+        Running::of(&mut self.running)?.run(job)
     }
 
     fn stop(&mut self) -> Result<Usage, Error> {
-        let deadline = self.spec.deadline;
-        let name = self.spec.program.name.clone();
-        let Running { child, wire, story } = self.running()?;
-        wire.close();
-        wire.drain(child, deadline)?;
-        let (exit, cpu_ns) = child.wait(deadline)?;
-        let story = story.read()?;
-        let mut steps = child.steps();
-        steps.extend(story.steps.into_iter().map(|(name, at_ns)| Told { name, at_ns }));
-        let exit = match story.end {
+        let mut usage = Running::of(&mut self.running)?.stop()?;
+        let story = self.story.as_mut().map_or_else(|| Ok(told::Told::default()), Story::read)?;
+        usage.steps.extend(story.steps.into_iter().map(|(name, at_ns)| Told { name, at_ns }));
+        usage.exit = match story.end {
             Some(End::Exit(code)) => Exit::Code(code),
             Some(End::Signal(signal)) => Exit::Signal(signal),
-            Some(End::Input(what)) => return Err(Error::Input(format!("program {name}: {what}"))),
+            Some(End::Input(what)) => {
+                return Err(Error::Input(format!("program {}: {what}", self.spec.program.name)));
+            }
             Some(End::Broken(what)) => return Err(Error::Unsupported(what)),
-            None => return Err(Error::Died { exit, stderr: wire.stderr() }),
+            None => return Err(Error::Died { exit: usage.exit, stderr: usage.stderr }),
         };
-        Ok(Usage {
-            exit,
-            cpu_ns,
-            steps,
-            unserved: story.unserved,
-            counts: story.counts,
-            stderr: wire.stderr(),
-        })
+        Ok(Usage { unserved: story.unserved, counts: story.counts, ..usage })
     }
 
     fn remove(mut self: Box<Self>) -> Result<(), Error> {
@@ -197,7 +172,7 @@ impl Instance for Machine {
     }
 
     fn anatomy(&self) -> Anatomy {
-        let pid = self.running.as_ref().map(|running| running.child.pid());
+        let pid = self.running.as_ref().map(Running::pid);
         Anatomy {
             processes: pid.map(|pid| (pid, Role::Program)).into_iter().collect(),
             // The VMM lays guest RAM at a fixed place of its address space, so that accounting needs no conversation.

@@ -13,12 +13,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use isomark_core::payload::{Job, Reply};
-use isomark_core::runtime::{Role, Stdio};
+use isomark_core::runtime::Role;
 use isomark_core::{
     Ability, Anatomy, Error, Identity, Instance, Kind, Runtime, Site, Spec, Unavailable, Usage,
 };
 
-use crate::launch::{Child, Launch, Step, Wire, c};
+use crate::launch::{Child, Launch, Running, Step, c};
 use crate::process::{argv, envp};
 use cgroup::{Group, Groups, Limits};
 pub(crate) use network::Network;
@@ -284,15 +284,10 @@ struct Container {
     /// Its network namespace, for root; made beside the launch.
     network: Option<Arc<Network>>,
     launch: Option<Launch>,
-    running: Option<(Child, Wire)>,
+    running: Option<Running>,
 }
 
 impl Container {
-    fn running(&mut self) -> Result<(&mut Child, &mut Wire), Error> {
-        let running = self.running.as_mut().ok_or_else(|| Error::Unsupported("it is not running".into()))?;
-        Ok((&mut running.0, &mut running.1))
-    }
-
     fn sweep(&mut self) -> Result<(), Error> {
         self.running = None;
         self.network = None;
@@ -306,30 +301,19 @@ impl Instance for Container {
     fn start(&mut self) -> Result<(), Error> {
         let mut launch =
             self.launch.take().ok_or_else(|| Error::Unsupported("it was started before".into()))?;
-        let (wire, ends) = Wire::new(self.spec.program.stdio)?;
-        launch.steps.splice(1..1, ends.steps());
-        let child = Child::spawn(launch)?;
-        drop(ends);
-        let (child, wire) = self.running.insert((child, wire));
-        match self.spec.program.stdio {
-            Stdio::Wire => wire.ready(child, self.spec.deadline),
-            Stdio::Inherit | Stdio::Null => Ok(()),
-        }
+        let running = Running::spawn(self.spec.program.stdio, self.spec.deadline, |ends| {
+            launch.steps.splice(1..1, ends.steps());
+            Ok(launch)
+        })?;
+        self.running.insert(running).ready()
     }
 
     fn run(&mut self, job: &Job) -> Result<Reply, Error> {
-        let deadline = self.spec.deadline;
-        let (child, wire) = self.running()?;
-        wire.ask(child, job, deadline)
+        Running::of(&mut self.running)?.run(job)
     }
 
     fn stop(&mut self) -> Result<Usage, Error> {
-        let deadline = self.spec.deadline;
-        let (child, wire) = self.running()?;
-        wire.close();
-        wire.drain(child, deadline)?;
-        let (exit, cpu_ns) = child.wait(deadline)?;
-        Ok(Usage { steps: child.steps(), stderr: wire.stderr(), ..Usage::new(exit, cpu_ns) })
+        Running::of(&mut self.running)?.stop()
     }
 
     fn remove(mut self: Box<Self>) -> Result<(), Error> {
@@ -339,9 +323,9 @@ impl Instance for Container {
     fn anatomy(&self) -> Anatomy {
         // A layer in memory can be reached only through the instance's own root, while it runs.
         let root = self.running.as_ref().filter(|_| self.own.is_none());
-        let root = root.map(|(child, _)| PathBuf::from(format!("/proc/{}/root/.", child.pid())));
+        let root = root.map(|running| PathBuf::from(format!("/proc/{}/root/.", running.pid())));
         Anatomy {
-            processes: self.running.iter().map(|(child, _)| (child.pid(), Role::Program)).collect(),
+            processes: self.running.iter().map(|running| (running.pid(), Role::Program)).collect(),
             cgroup: self.group.as_ref().and_then(Group::memory),
             shared: vec![self.lower.dir().to_owned()],
             private: self.own.clone().into_iter().collect(),

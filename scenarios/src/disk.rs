@@ -6,6 +6,8 @@
 use isomark_core::payload::Job;
 use isomark_core::{Ability, Bench, Error, Metric, Params, Refusal, Sandbox, Scenario, Trial, account};
 
+use crate::given;
+
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "disk",
     question: "How much disk does an instance take?",
@@ -23,6 +25,7 @@ fn metrics(_: &Params) -> Vec<Metric> {
 }
 
 fn settle(params: &Params, _: &Bench) -> Result<Params, Refusal> {
+    given::check("disk", params, &[])?;
     // Without a word each runtime would take its cheapest way, which differs: the cell must say which.
     match params.text("provision") {
         Some(_) => Ok(params.clone()),

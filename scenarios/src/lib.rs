@@ -3,6 +3,7 @@
 //! A new scenario is one file here and one line in [`SHELF`]; a new shape of run is one file in `plans/`.
 
 mod disk;
+mod given;
 mod memory;
 mod program;
 mod startup;

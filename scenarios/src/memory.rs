@@ -10,6 +10,8 @@ use isomark_core::payload::Job;
 use isomark_core::slope::theil_sen;
 use isomark_core::{Ability, Bench, Error, Metric, Params, Refusal, Sandbox, Scenario, Trial, account};
 
+use crate::given::{self, Is};
+
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "memory",
     question: "How much memory does an instance take?",
@@ -35,6 +37,8 @@ fn metrics(params: &Params) -> Vec<Metric> {
 }
 
 fn settle(params: &Params, _: &Bench) -> Result<Params, Refusal> {
+    let own = [("load", Is::Word), ("instances", Is::Number), ("rest_ms", Is::Number)];
+    given::check("memory", params, &own)?;
     if params.number("instances").is_some_and(|n| !(2..=MOST).contains(&n)) {
         return Err(Refusal::Input(format!(
             "memory: instances must be 2 to {MOST}: a slope needs two points"

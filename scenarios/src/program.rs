@@ -5,6 +5,8 @@
 
 use isomark_core::{Ability, Bench, Error, Metric, Params, Phase, Refusal, Scenario, Spec, Trial};
 
+use crate::given;
+
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "program",
     question: "How long does your program take, from start to exit?",
@@ -15,6 +17,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
+    given::check("program", params, &[])?;
     match bench.program {
         Some(_) => Ok(params.clone()),
         None => Err(Refusal::Input("program: no program is named; add --program 'CMD ARGS'".into())),

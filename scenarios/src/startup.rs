@@ -8,6 +8,8 @@ use isomark_core::{
     Ability, Bench, Error, Metric, Params, Phase, Refusal, Scenario, Trial, Unavailable, account,
 };
 
+use crate::given::{self, Is};
+
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "startup",
     question: "How long until the program runs?",
@@ -23,6 +25,7 @@ fn metrics(_: &Params) -> Vec<Metric> {
 }
 
 fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
+    given::check("startup", params, &[("cache", Is::Word)])?;
     match params.text("cache").unwrap_or("warm") {
         "warm" => Ok(params.clone().with("cache", "warm")),
         "cold" if account::in_memory(bench.payload.path()) => Err(Refusal::Host(Unavailable::new(

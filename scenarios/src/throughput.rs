@@ -7,6 +7,8 @@ use isomark_core::payload::{Isa, Job, Kernel, Kind, kernel, wire::WireError};
 use isomark_core::trial::DEFAULT_MEMORY;
 use isomark_core::{Ability, Bench, Error, Metric, Params, Refusal, Scenario, Trial};
 
+use crate::given::{self, Is};
+
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "throughput",
     question: "How fast does the program compute?",
@@ -15,6 +17,9 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     settle,
     iterate,
 };
+
+/// More memory than any instance gets, in bytes: 16 TiB.
+const MOST: u64 = 1 << 44;
 
 /// How long a kernel runs when a plan does not say, in ms.
 const MILLIS: u64 = 1000;
@@ -33,8 +38,13 @@ fn needs(params: &Params) -> Vec<Ability> {
     if forks { vec![Ability::Jobs, Ability::Fork] } else { vec![Ability::Jobs] }
 }
 
+/// What a plan may give.
+const OWN: [(&str, Is); 5] =
+    [("kernel", Is::Word), ("isa", Is::Word), ("n", Is::Number), ("llc", Is::Number), ("millis", Is::Number)];
+
 /// Fills in size, path and duration; `llc = 4` makes every array four times the last-level cache (STREAM's rule).
 fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
+    given::check("throughput", params, &OWN)?;
     let known = || isomark_core::payload::KERNELS.iter().map(|k| k.name).collect::<Vec<_>>().join(", ");
     let kernel = named(params).ok_or_else(|| {
         let given = params.get("kernel").map_or("none".to_owned(), ToString::to_string);
@@ -44,10 +54,14 @@ fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
     isa.parse::<Isa>().map_err(|e| Refusal::Input(format!("throughput: {e}")))?;
     let n = match (params.number("n"), params.number("llc")) {
         (Some(n), _) => n,
-        (None, Some(times)) => (times * bench.llc / 8).next_power_of_two(),
+        (None, Some(times)) => (times.saturating_mul(bench.llc) / 8).checked_next_power_of_two().unwrap_or(0),
         (None, None) => kernel.default_n,
     };
-    let memory = params.number("memory").unwrap_or_else(|| footprint(kernel, n));
+    let needed = footprint(kernel, n).filter(|_| n > 0);
+    let needed = needed.ok_or_else(|| {
+        Refusal::Input(format!("throughput: {} cannot be of size n = {n}: {}", kernel.name, kernel.size))
+    })?;
+    let memory = params.number("memory").unwrap_or(needed);
     let millis = params.number("millis").unwrap_or(MILLIS);
     let settled = Params::new().with("kernel", kernel.name).with("isa", isa).with("n", n);
     let settled = settled.with("millis", millis).with("memory", memory);
@@ -57,16 +71,18 @@ fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
     }))
 }
 
-/// Memory that an instance needs for a kernel of this size, in bytes, as a power of two.
-fn footprint(kernel: &Kernel, n: u64) -> u64 {
+/// Memory that an instance needs for a kernel of this size, in bytes, as a power of two; none if no host has so much.
+fn footprint(kernel: &Kernel, n: u64) -> Option<u64> {
+    let n = u128::from(n);
     let data = match (kernel.kind, kernel.name) {
         (Kind::Memory, "spmv") => n * 100,
         (Kind::Memory, _) => n * 8 * 3,
-        (_, "dgemm" | "lu") => n * n * 8 * 6,
+        (_, "dgemm" | "lu") => (n * n).saturating_mul(8 * 6),
         (_, "first-touch" | "sha256") => n * 2,
         _ => n * 64,
     };
-    (data + (32 << 20)).next_power_of_two().max(DEFAULT_MEMORY)
+    let bytes = u64::try_from(data.saturating_add(32 << 20)).ok()?.checked_next_power_of_two()?;
+    Some(bytes.max(DEFAULT_MEMORY)).filter(|bytes| *bytes <= MOST)
 }
 
 fn iterate(trial: &Trial<'_>) -> Result<(), Error> {

@@ -189,7 +189,7 @@ fn of_runtime(
         if floor && !needs.is_empty() {
             continue;
         }
-        let missing = missing(found, &needs);
+        let missing = missing(found, &params, &needs);
         let skipped = found.probe.as_ref().err().cloned().or(refused).or(missing);
         cells.push(Cell {
             runtime: found.runtime.name().to_owned(),
@@ -203,8 +203,17 @@ fn of_runtime(
     Ok(cells)
 }
 
-fn missing(found: &Found<'_>, needs: &[Ability]) -> Option<Unavailable> {
+fn missing(found: &Found<'_>, params: &Params, needs: &[Ability]) -> Option<Unavailable> {
     let identity = found.probe.as_ref().ok()?;
+    let ways = &identity.provisions;
+    if let Some(way) = params.text("provision")
+        && !ways.is_empty()
+        && !ways.iter().any(|known| known == way)
+    {
+        let reason = format!("{} does not provision a root by {way:?}", found.runtime.name());
+        let remedy = format!("name one of its ways ({}), or \"each\"", ways.join(", "));
+        return Some(Unavailable::new(reason, remedy));
+    }
     let lacking = needs.iter().find(|need| !identity.can.contains(need))?;
     let reason = format!("{} does not offer {}", found.runtime.name(), lacking.word());
     Some(Unavailable::new(reason, "nothing to do: this is how the runtime is"))

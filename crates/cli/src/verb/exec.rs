@@ -1,6 +1,8 @@
 //! `isomark exec`: any static program, once, in a runtime, as if it were started by the shell.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -38,8 +40,13 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
         huge_pages: true,
         deadline: args.deadline.unwrap_or(FOREVER),
     };
-    watch(place.site())?;
-    let usage = once(runtime, &spec)?;
+    let asked = watch(place.site())?;
+    let usage = once(runtime, &spec);
+    while asked.load(Ordering::Relaxed) {
+        // The instance ended because it was taken away: that thread ends this process, with the signal's own code.
+        std::thread::park();
+    }
+    let usage = usage?;
     if !usage.unserved.is_empty() {
         eprintln!("isomark: {} did not serve: {}", args.runtime, usage.unserved.join(", "));
     }
@@ -66,16 +73,19 @@ fn pick<'s>(shelf: &'s [Box<dyn Runtime + 's>], name: &str) -> Result<&'s dyn Ru
 
 /// Ends the instance with this process when a signal asks for it: instances die with the harness, and what it made on
 /// the host is taken away first.
-fn watch(site: &isomark_core::Site) -> Result<()> {
+fn watch(site: &isomark_core::Site) -> Result<Arc<AtomicBool>> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("install signal handlers")?;
     let (dir, tag) = (site.dir().to_owned(), site.tag().to_owned());
+    let asked = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&asked);
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
+            told.store(true, Ordering::Relaxed);
             let _ = settle::leave_named(&dir, &tag);
             std::process::exit(128 + signal);
         }
     });
-    Ok(())
+    Ok(asked)
 }
 
 /// A program by path, or by name along `PATH`.

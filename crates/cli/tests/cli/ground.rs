@@ -1,0 +1,135 @@
+//! Where a test stands: a directory of its own, the binary with a clean environment, and what the host offers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+/// Bound against hangs; nothing here takes a tenth of it.
+const HANG: Duration = Duration::from_secs(120);
+
+/// Says why a test does not run; fails instead if `ISOMARK_REQUIRE` names what is missing.
+macro_rules! skip {
+    ($what:expr, $($why:tt)*) => {{
+        $crate::ground::skipped($what, &format!($($why)*));
+        return;
+    }};
+}
+pub(crate) use skip;
+
+pub(crate) fn skipped(what: &str, why: &str) {
+    let required = std::env::var("ISOMARK_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|name| name == what), "{what} is required: {why}");
+    eprintln!("SKIPPED {what}: {why}");
+}
+
+/// A directory of its own, on a disk: /tmp may be in memory.
+pub(crate) struct Ground {
+    dir: tempfile::TempDir,
+}
+
+impl Ground {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir_in("/var/tmp").unwrap() }
+    }
+
+    /// Where commands run and files lie.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.dir().join("state")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// The command that is not run yet, with nothing of the caller's `ISOMARK_*` and CI in its environment.
+    pub(crate) fn raw(&self, program: &str) -> std::process::Command {
+        let mut command = std::process::Command::new(program);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
+        command.env("ISOMARK_STATE", self.state()).current_dir(self.dir());
+        command
+    }
+
+    pub(crate) fn isomark(&self, args: &[&str]) -> Command {
+        let mut command = self.raw(env!("CARGO_BIN_EXE_isomark"));
+        command.args(args);
+        let mut command = Command::from_std(command);
+        command.timeout(HANG);
+        command
+    }
+
+    /// Runs isomark to its end.
+    pub(crate) fn output(&self, args: &[&str]) -> Output {
+        self.isomark(args).output().unwrap()
+    }
+
+    /// Runs isomark, which must end with this code.
+    #[track_caller]
+    pub(crate) fn expect(&self, args: &[&str], code: i32) -> Output {
+        let output = self.output(args);
+        assert_eq!(output.status.code(), Some(code), "isomark {args:?}: {}", told(&output));
+        output
+    }
+
+    pub(crate) fn listing(&self) -> Value {
+        serde_json::from_slice(&self.expect(&["list", "--format", "json"], 0).stdout).unwrap()
+    }
+
+    /// Runtimes that can run here; those that cannot are skipped aloud.
+    pub(crate) fn runtimes(&self) -> Vec<String> {
+        let listing = self.listing();
+        let mut available = Vec::new();
+        for runtime in listing["runtimes"].as_array().unwrap() {
+            match runtime["status"].as_str() {
+                Some("available") => available.push(text(&runtime["name"])),
+                _ => skipped(&text(&runtime["name"]), &text(&runtime["reason"])),
+            }
+        }
+        available
+    }
+
+    pub(crate) fn json(&self, name: &str) -> Value {
+        let path = self.path(name);
+        let bytes = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    /// Directories of commands, dead or alive, below the state.
+    pub(crate) fn sites(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.state()).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("ISOMARK_") || ["CI", "GITHUB_STEP_SUMMARY", "NO_COLOR"].contains(&name)
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
+
+/// What a command said, for messages.
+pub(crate) fn told(output: &Output) -> String {
+    let lossy = String::from_utf8_lossy;
+    format!("{}\nstdout: {}\nstderr: {}", output.status, lossy(&output.stdout), lossy(&output.stderr))
+}
+
+pub(crate) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}

@@ -1,0 +1,17 @@
+//! The real binary, as a user meets it: what it prints, what it leaves, what it refuses and how it ends.
+//!
+//! Every test has a directory and a state of its own below `/var/tmp`. What a host lacks is a printed skip, and
+//! `ISOMARK_REQUIRE=namespace,microvm,busybox,gcc,root` turns each into a failure. No test asserts on how long
+//! something took.
+
+#![allow(clippy::unwrap_used, reason = "clippy's exception for tests does not see helpers")]
+
+mod contract;
+mod degraded;
+mod density;
+mod elf;
+mod exec;
+mod ground;
+mod killed;
+mod liar;
+mod refusals;

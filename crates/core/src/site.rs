@@ -150,11 +150,12 @@ mod tests {
         assert_eq!(fs::read_to_string(site.dir().join(LEDGER)).unwrap(), "cgroup /x\n");
         fs::remove_dir_all(parent).unwrap();
     }
+
     #[test]
     fn a_directory_that_forbids_looking_inside_is_removed_all_the_same() {
         let dir = std::env::temp_dir().join(format!("isomark-tree-test-{}", std::process::id()));
         fs::create_dir_all(dir.join("w/work/deep")).unwrap();
-        fs::set_permissions(dir.join("w/work"), std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+        fs::set_permissions(dir.join("w/work"), std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
         remove_tree(&dir).unwrap();
         assert!(!dir.exists());
         remove_tree(&dir).unwrap();

@@ -111,9 +111,14 @@ impl Folder {
             fs::create_dir_all(parent).map_err(fail)?;
         }
         let part = path.with_extension("part");
-        let mut file = File::create(&part).map_err(fail)?;
-        file.write_all(bytes).map_err(fail)?;
-        fs::rename(&part, &path).map_err(fail)
+        let write = || {
+            File::create(&part)?.write_all(bytes)?;
+            fs::rename(&part, &path)
+        };
+        write().map_err(|e| {
+            let _ = fs::remove_file(&part);
+            fail(e)
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The house stands as docs/ARCHITECTURE.md says: which crate may depend on which, and where `unsafe` may live.
 
+#![allow(clippy::unwrap_used, reason = "clippy's exception for tests does not see the helpers of this file")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

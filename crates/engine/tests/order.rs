@@ -512,7 +512,7 @@ const MANY: &str =
     "name='t'\nblocks=5\nwarmup=2\n[[ask]]\nscenario='life'\n[[ask]]\nscenario='rare'\nevery=2";
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn resuming_runs_what_is_missing_in_the_order_it_would_have_had(seed: u64, keep in prop::collection::vec(any::<bool>(), 24)) {

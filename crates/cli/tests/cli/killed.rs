@@ -187,9 +187,12 @@ fn interrupted(signal: Signal, whole_group: bool, code: i32) {
     let mut child = go_on(&ground);
     until_measured(&ground, &mut child);
     let victim = pid(&child);
+    // What looks for traces sees them as long as there are some.
+    assert!(!ground.sites().is_empty() && !processes(victim, &ground.state()).is_empty());
     let sent = if whole_group { killpg(victim, signal) } else { kill(victim, signal) };
     sent.unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(code));
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.code(), Some(code), "{ended}");
     // It cleaned up by itself: no other command has run since.
     nothing_is_left(&ground, victim);
     let (planned, stored) = trials(&ground.path("r"));

@@ -19,6 +19,10 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     iterate,
 };
 
+/// Memory when a plan names none, in bytes: a virtual machine's start grows with the RAM it is given, and a payload that
+/// says it is ready needs next to none.
+const MEMORY: u64 = 32 << 20;
+
 fn metrics(_: &Params) -> Vec<Metric> {
     let phases = ["create", "start", "stop", "remove"].map(Metric::time);
     [Metric::time("startup")].into_iter().chain(phases).chain([Metric::time("cpu").if_any()]).collect()
@@ -26,13 +30,15 @@ fn metrics(_: &Params) -> Vec<Metric> {
 
 fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
     given::check("startup", params, &[("cache", Is::Word)])?;
+    let memory = params.number("memory").unwrap_or(MEMORY);
+    let params = params.clone().with("memory", memory);
     match params.text("cache").unwrap_or("warm") {
-        "warm" => Ok(params.clone().with("cache", "warm")),
+        "warm" => Ok(params.with("cache", "warm")),
         "cold" if account::in_memory(bench.payload.path()) => Err(Refusal::Host(Unavailable::new(
             format!("{} lies in memory and cannot be cold", bench.payload.path().display()),
             "set ISOMARK_STATE to a directory on a disk",
         ))),
-        "cold" => Ok(params.clone()),
+        "cold" => Ok(params),
         other => Err(Refusal::Input(format!("startup: cache = {other:?} is neither \"warm\" nor \"cold\""))),
     }
 }

@@ -11,12 +11,12 @@ use crate::error::Error;
 use crate::sys::ram::Ram;
 
 /// KVM_RUN and the other requests that the run loop makes, for the seccomp filter (linux/kvm.h).
-pub const LOOP_REQUESTS: [u64; 5] = [KVM_RUN, KVM_GET_SREGS, KVM_SET_MSRS, KVM_GET_XSAVE, KVM_SET_XSAVE];
-const KVM_RUN: u64 = 0xae80;
-const KVM_GET_SREGS: u64 = 0x8138_ae83;
-const KVM_SET_MSRS: u64 = 0x4008_ae89;
-const KVM_GET_XSAVE: u64 = 0x9000_aea4;
-const KVM_SET_XSAVE: u64 = 0x5000_aea5;
+pub const LOOP_REQUESTS: [u32; 5] = [KVM_RUN, KVM_GET_SREGS, KVM_SET_MSRS, KVM_GET_XSAVE, KVM_SET_XSAVE];
+const KVM_RUN: u32 = 0xae80;
+const KVM_GET_SREGS: u32 = 0x8138_ae83;
+const KVM_SET_MSRS: u32 = 0x4008_ae89;
+const KVM_GET_XSAVE: u32 = 0x9000_aea4;
+const KVM_SET_XSAVE: u32 = 0x5000_aea5;
 const KVM_SET_DEVICE_ATTR: u64 = 0x4018_aee1;
 const KVM_VCPU_TSC_CTRL: u32 = 0;
 const KVM_VCPU_TSC_OFFSET: u64 = 0;

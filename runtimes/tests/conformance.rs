@@ -3,6 +3,11 @@
 //! A runtime that cannot is skipped with its printed reason; `ISOMARK_REQUIRE=a,b` turns that into a failure. No check
 //! asserts on how long something took.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed unwrap fails the test; the exception for tests does not see helpers"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

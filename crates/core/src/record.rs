@@ -105,6 +105,9 @@ pub struct PayloadRecord {
     pub target: String,
     /// Size in bytes.
     pub bytes: u64,
+    /// The file, if the user named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// What a reader must know of it (for the fallback target: what that costs).
     #[serde(default)]
     pub note: Option<String>,

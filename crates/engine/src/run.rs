@@ -53,8 +53,8 @@ pub struct Setup<'a> {
     pub warmup: u32,
     /// No further block begins after this moment.
     pub until: Option<Instant>,
-    /// Trials that are stored already, as `(cell, block, warm-up)`.
-    pub done: BTreeSet<(usize, u32, bool)>,
+    /// Trials that are stored already: they are not run again, and later ones must agree with them.
+    pub stored: &'a [Sample],
 }
 
 /// How a run ended.
@@ -76,7 +76,7 @@ pub fn run(setup: &Setup<'_>, interrupt: &Interrupt, sink: &mut dyn Sink) -> Res
     let every = setup.cells.iter().map(|c| c.every).collect::<Vec<_>>();
     let rounds = rounds(setup, &every);
     let total = rounds.iter().map(|round| round.cells.len()).sum();
-    let (mut done, mut seen) = (0, Consistency::default());
+    let (mut done, mut seen) = (0, Consistency::of(setup));
     for round in &rounds {
         if setup.until.is_some_and(|until| Instant::now() >= until) {
             return Ok(End::Budget);
@@ -113,8 +113,9 @@ fn rounds(setup: &Setup<'_>, every: &[u32]) -> Vec<Round> {
     let all = vec![1; every.len()];
     let warmups = (0..setup.warmup).map(|block| (block, true, order(!setup.seed, block, &all)));
     let blocks = (0..setup.blocks).map(|block| (block, false, order(setup.seed, block, every)));
+    let stored = setup.stored.iter().map(|s| (s.cell, s.block, s.warmup)).collect::<BTreeSet<_>>();
     let open = |cell: &usize, block, warmup| {
-        setup.cells[*cell].skipped.is_none() && !setup.done.contains(&(*cell, block, warmup))
+        setup.cells[*cell].skipped.is_none() && !stored.contains(&(*cell, block, warmup))
     };
     warmups
         .chain(blocks)
@@ -179,6 +180,17 @@ fn values(cell: &Cell, values: BTreeMap<String, f64>) -> Outcome {
 struct Consistency(BTreeMap<String, (String, String)>);
 
 impl Consistency {
+    /// What the stored trials of an interrupted run agreed on.
+    fn of(setup: &Setup<'_>) -> Self {
+        let mut seen = Self::default();
+        for sample in setup.stored.iter().filter(|s| matches!(s.outcome, Outcome::Values(_))) {
+            if let Some(cell) = setup.cells.get(sample.cell) {
+                seen.check(cell, sample.clone());
+            }
+        }
+        seen
+    }
+
     fn check(&mut self, cell: &Cell, mut sample: Sample) -> Sample {
         let word = |key: &str| sample.notes.get(key).cloned();
         let (Some(bits), Some(isa)) = (word("bits"), word("isa")) else { return sample };

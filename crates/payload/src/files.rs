@@ -6,7 +6,7 @@ use crate::counts::PAGE;
 use crate::data::{EMPTY, fold, mix};
 use crate::lines::write_all;
 use crate::sys::{Array, Fd};
-use crate::wire::{Reply, WireError};
+use crate::wire::{Reply, WRONG, WireError};
 
 /// Words between two pages' first words.
 const STEP: usize = PAGE as usize / 8;
@@ -82,7 +82,7 @@ pub(crate) fn write(bytes: u64) -> Result<Reply, WireError> {
         length += got as u64;
     }
     if length != bytes {
-        return Err(WireError(format!("write: wrote {bytes} bytes and read back {length}")));
+        return Err(WireError(format!("{WRONG}wrote {bytes} bytes and read back {length}")));
     }
     Ok(Reply::new().with("bytes", bytes).with("check", check).with("synced", u8::from(synced)))
 }

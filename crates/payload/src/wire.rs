@@ -13,6 +13,9 @@ pub const READY: &str = "ready isomark-payload/1\n";
 /// Longest line either side accepts, in bytes: a flood without newlines meets a bound.
 pub const MAX_LINE: usize = 4096;
 
+/// How the text of an `error` line begins when the payload found its own result to be wrong.
+pub const WRONG: &str = "wrong result: ";
+
 /// Instruction-set path of a kernel; part of a result's identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Isa {

@@ -3,6 +3,7 @@
 //! Every warning has a cause and a remedy, and each cause is told once. Failures and skips are told here as well as
 //! in their cells: absence must never look like success.
 
+use isomark_core::Kind;
 use isomark_core::record::{Failure, Warning};
 
 use crate::dataset::Dataset;
@@ -44,7 +45,8 @@ fn payload(data: &Dataset<'_>, all: &mut Vec<Warning>) {
 /// One warning per runtime and reason, with the scenarios it keeps from running.
 fn skips(data: &Dataset<'_>, cells: &[CellSummary], all: &mut Vec<Warning>) {
     for record in &data.run.runtimes {
-        if let Some(skip) = &record.unavailable {
+        // A floor cannot stand where its runtime cannot, for the same reason: that is told once.
+        if let Some(skip) = record.unavailable.as_ref().filter(|_| record.kind != Kind::Floor) {
             warn(all, format!("{} cannot run here: {}", record.name, skip.reason), &*skip.remedy);
         }
     }

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use isomark_core::Error;
-use isomark_core::payload::wire::{MAX_LINE, READY};
+use isomark_core::payload::wire::{MAX_LINE, READY, WRONG};
 use isomark_core::payload::{Job, Reply};
 use isomark_core::runtime::Stdio;
 use nix::fcntl::OFlag;
@@ -97,7 +97,7 @@ impl Wire {
             other => other.map_err(|e| Error::os("send a job", e))?,
         }
         let line = self.line(child, deadline, "wait for a reply")?;
-        Reply::parse(&line).map_err(|e| Error::WrongAnswer(e.to_string()))
+        Reply::parse(&line).map_err(|e| refusal(&line, &e.to_string()))
     }
 
     /// Closes the jobs' end: the payload reads end of file and ends.
@@ -187,6 +187,12 @@ impl Wire {
             Err(e) => e,
         }
     }
+}
+
+/// A payload that says it cannot do a job has not answered wrongly, unless it found its own result to be wrong.
+fn refusal(line: &str, why: &str) -> Error {
+    let wrong = line.strip_prefix("error ").is_none_or(|text| text.starts_with(WRONG));
+    if wrong { Error::WrongAnswer(why.to_owned()) } else { Error::Unsupported(why.to_owned()) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

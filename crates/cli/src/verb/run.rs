@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use isomark_core::record::{PayloadRecord, ProgramRecord, RUN_SCHEMA, Run};
+use isomark_core::record::{PayloadRecord, ProgramRecord, RUN_SCHEMA, Run, Sample};
 use isomark_core::runtime::{Program, Stdio};
 use isomark_core::store::Folder;
 use isomark_core::{Bench, Error, Image, Runtime, Site};
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8> {
         blocks: prepared.run.blocks,
         warmup: prepared.run.warmup,
         until: args.time_budget.or(prepared.budget).map(|budget| began + budget),
-        done: prepared.done,
+        stored: &prepared.stored,
     };
     let end = isomark_engine::run(&setup, &interrupt, &mut sink)?;
     sink.finish();
@@ -68,7 +68,8 @@ struct Prepared<'a> {
     run: Run,
     found: Vec<Found<'a>>,
     bench: Bench,
-    done: BTreeSet<(usize, u32, bool)>,
+    /// What was measured before an interruption.
+    stored: Vec<Sample>,
     /// The plan's own time budget.
     budget: Option<Duration>,
 }
@@ -118,7 +119,7 @@ fn begin<'a>(args: &args::Run, site: &Site, shelf: &[&'a dyn Runtime]) -> Result
     if args.out.is_none() {
         point_latest(&id)?;
     }
-    Ok(Prepared { folder, run, found, bench, done: BTreeSet::new(), budget })
+    Ok(Prepared { folder, run, found, bench, stored: Vec::new(), budget })
 }
 
 fn resume<'a>(
@@ -128,10 +129,16 @@ fn resume<'a>(
     site: &Site,
     shelf: &[&'a dyn Runtime],
 ) -> Result<Prepared<'a>> {
-    let (payload, record) = payload(None, site)?;
+    let named = run.payload.path.as_deref().map(Path::new);
+    let (payload, record) = payload(named, site)?;
     let refuse = |why: String| Error::Input(format!("{} cannot be resumed: {why}", folder.dir().display()));
     if record.sha256 != run.payload.sha256 {
-        return Err(refuse("its payload is another one; use the isomark that began it".into()).into());
+        let whose = if named.is_some() {
+            "the payload has changed since"
+        } else {
+            "its payload is another isomark's"
+        };
+        return Err(refuse(format!("{whose}; it was {}", run.payload.sha256)).into());
     }
     let program = match &run.program {
         Some(record) => {
@@ -151,8 +158,8 @@ fn resume<'a>(
     }
     let runtimes = run.runtimes.iter().map(|r| r.name.clone()).collect::<BTreeSet<_>>();
     let found = shelf.iter().filter(|r| runtimes.contains(r.name())).map(|r| Found::probe(*r)).collect();
-    let done = folder.samples()?.iter().map(|s| (s.cell, s.block, s.warmup)).collect();
-    Ok(Prepared { folder, run, found, bench, done, budget: None })
+    let stored = folder.samples()?;
+    Ok(Prepared { folder, run, found, bench, stored, budget: None })
 }
 
 fn bench(
@@ -189,7 +196,9 @@ fn payload(named: Option<&Path>, site: &Site) -> Result<(Image, PayloadRecord), 
             (embedded, isomark_runtimes::embedded::TARGET.to_owned(), isomark_runtimes::embedded::note())
         }
     };
-    let record = PayloadRecord { sha256: image.sha256().to_owned(), target, bytes: image.bytes(), note };
+    let path = named.map(|_| image.path().display().to_string());
+    let record =
+        PayloadRecord { sha256: image.sha256().to_owned(), target, bytes: image.bytes(), path, note };
     Ok((image, record))
 }
 

@@ -28,7 +28,7 @@ use crate::catalog;
 use crate::counts;
 use crate::simd::Path;
 use crate::windows::measure;
-use crate::wire::{Isa, Reply, WireError};
+use crate::wire::{Isa, Reply, WRONG, WireError};
 
 /// One kernel with its data prepared.
 pub(crate) trait Kernel {
@@ -134,7 +134,7 @@ pub(crate) fn job(name: &str, n: u64, isa: Isa, millis: u64, tsc_hz: u64) -> Res
     }
     let mut ready = prepare(name, n, path)?;
     let windows = measure(&mut *ready, work, millis, tsc_hz)?;
-    let answer = ready.answer()?;
+    let answer = ready.answer().map_err(|e| WireError(format!("{WRONG}{e}")))?;
     Ok(answer
         .more
         .with("name", name)

@@ -132,7 +132,7 @@ pub(in crate::launch) fn spawn(
     let mut pidfd: RawFd = -1;
     let vfork = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
     let mut args = CloneArgs {
-        flags: vfork | plan.flags,
+        flags: vfork | CLONE_CLEAR_SIGHAND | plan.flags,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.base as u64,
@@ -157,6 +157,8 @@ pub(in crate::launch) fn spawn(
 }
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+/// Handlers are the harness's code on the harness's memory: a signal must not find them in the child (Linux 5.5).
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
 struct Borrowed<'a> {
     plan: &'a Plan<'a>,
@@ -245,8 +247,7 @@ fn empty_set() -> libc::sigset_t {
     unsafe { std::mem::zeroed() }
 }
 
-/// Dispositions that execve keeps: Rust ignores SIGPIPE, and a program must not inherit that. (Handlers are reset by
-/// execve itself; the table is not shared, since CLONE_SIGHAND is not asked for.)
+/// What CLONE_CLEAR_SIGHAND and execve both keep: Rust ignores SIGPIPE, and a program must not inherit that.
 fn reset_handlers() {
     // SAFETY: the default disposition has no requirements.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };

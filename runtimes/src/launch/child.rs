@@ -76,11 +76,19 @@ impl Child {
         }
     }
 
-    /// The inner steps of the launch; put into words here, outside of what is timed.
+    /// The inner steps of the launch; put into words here, outside of what is timed. Steps of one name in a row are told
+    /// once, with the moment of the last.
     pub(crate) fn steps(&self) -> Vec<isomark_core::Step> {
-        let names = self.launch.steps.iter().map(ToString::to_string);
+        let names = self.launch.steps.iter().map(Step::told);
         let names = ["clone3".to_owned()].into_iter().chain(names).chain(["execve".to_owned()]);
-        names.zip(&self.stamps).map(|(name, at_ns)| isomark_core::Step { name, at_ns: *at_ns }).collect()
+        let mut told: Vec<isomark_core::Step> = Vec::new();
+        for (name, at_ns) in names.zip(self.stamps.iter().copied()) {
+            match told.last_mut() {
+                Some(last) if last.name == name => last.at_ns = at_ns,
+                _ => told.push(isomark_core::Step { name, at_ns }),
+            }
+        }
+        told
     }
 
     /// Its pid, as the harness sees it.

@@ -20,7 +20,7 @@ pub(crate) enum Step {
     /// Make `fd` the descriptor `to`; clears close-on-exec there.
     Descriptor { fd: RawFd, to: RawFd },
     /// Join a v1 cgroup through its `tasks` file, named relative to an open directory.
-    JoinGroup { dir: RawFd, tasks: CString },
+    JoinGroup { dir: RawFd, tasks: CString, controllers: String },
     /// Write bytes to a file named by path: identity maps.
     WriteFile { path: CString, bytes: Vec<u8> },
     /// Leave these namespaces.
@@ -58,7 +58,9 @@ impl fmt::Display for Step {
         match self {
             Self::DieWithParent(_) => f.write_str("set the parent-death signal"),
             Self::Descriptor { to, .. } => write!(f, "place descriptor {to}"),
-            Self::JoinGroup { tasks, .. } => write!(f, "join cgroup {}", tasks.to_string_lossy()),
+            Self::JoinGroup { tasks, controllers, .. } => {
+                write!(f, "join the {controllers} cgroup {}", tasks.to_string_lossy())
+            }
             Self::WriteFile { path, .. } => write!(f, "write {}", path.to_string_lossy()),
             Self::Unshare { what, .. } => write!(f, "unshare the {what} namespace"),
             Self::Mount { source, target, kind, .. } => {
@@ -108,6 +110,26 @@ pub(crate) fn c(text: impl AsRef<[u8]>) -> Result<CString, Error> {
 }
 
 impl Step {
+    /// Its name in results: the same in every launch, so without paths.
+    pub(crate) fn told(&self) -> String {
+        let last = |path: &CString| {
+            let path = path.to_string_lossy().into_owned();
+            path.rsplit('/').next().unwrap_or_default().to_owned()
+        };
+        match self {
+            Self::JoinGroup { controllers, .. } => format!("join the {controllers} cgroup"),
+            Self::WriteFile { path, .. } => format!("write {}", last(path)),
+            Self::Mount { source, kind, .. } => {
+                format!("mount {}", if kind.is_empty() { last(source) } else { last(kind) })
+            }
+            Self::Directory { path, .. } => format!("make directory {}", last(path)),
+            Self::WorkIn { .. } => "change directory".into(),
+            Self::Limit { resource, .. } => format!("set resource limit {resource}"),
+            Self::Descriptor { .. } => "place descriptors".into(),
+            other => other.to_string(),
+        }
+    }
+
     /// What failed beside the launch, if that is why the step did.
     pub(crate) fn excuse(&self) -> Option<Error> {
         match self {

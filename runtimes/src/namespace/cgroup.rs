@@ -42,6 +42,16 @@ enum Controller {
     Pids,
 }
 
+impl Controller {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Pids => "pids",
+        }
+    }
+}
+
 /// How the host's cgroups are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
@@ -260,7 +270,8 @@ impl Group {
         }
         let join = |place: &Place| {
             let dir = place.open.as_ref().map_or(libc::AT_FDCWD, AsRawFd::as_raw_fd);
-            Ok(Step::JoinGroup { dir, tasks: c(format!("{}/tasks", self.name))? })
+            let controllers = place.controllers.iter().map(|c| c.word()).collect::<Vec<_>>().join(" and ");
+            Ok(Step::JoinGroup { dir, tasks: c(format!("{}/tasks", self.name))?, controllers })
         };
         self.groups.places.iter().map(join).collect()
     }

@@ -16,7 +16,7 @@ pub(super) fn take(step: &Step) -> i64 {
     match step {
         Step::DieWithParent(signal) => prctl(libc::PR_SET_PDEATHSIG, *signal as u64, 0),
         Step::Descriptor { fd, to } => place(*fd, *to),
-        Step::JoinGroup { dir, tasks } => join_group(*dir, tasks),
+        Step::JoinGroup { dir, tasks, .. } => join_group(*dir, tasks),
         Step::WriteFile { path, bytes } => write_file(path, bytes),
         Step::Unshare { flags, .. } => unshare(*flags),
         Step::Mount { source, target, kind, flags, data } => mount(source, target, kind, *flags, data),

@@ -145,8 +145,8 @@ fn read(alive: &[Sandbox<'_>]) -> Result<Point, Error> {
         pss: each.iter().map(|m| m.pss as f64).sum(),
         // The sum over no instances is 0 even for a runtime that has no groups.
         cgroup: cgroup.filter(|_| !alive.is_empty()),
-        available: account::meminfo("MemAvailable:") as f64,
-        free: account::meminfo("MemFree:") as f64,
+        available: account::meminfo("MemAvailable:")? as f64,
+        free: account::meminfo("MemFree:")? as f64,
     })
 }
 

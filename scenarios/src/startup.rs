@@ -51,7 +51,9 @@ fn iterate(trial: &Trial<'_>) -> Result<(), Error> {
     sandbox.start()?;
     trial.note("startup", (trial.total(Phase::Create) + trial.total(Phase::Start)) as f64);
     if trial.can(Ability::Jobs) {
-        trial.note("cpu", (trial.harness_cpu_ns() + account::cpu_ns(&sandbox.anatomy())) as f64);
+        if let Some(own) = account::cpu_ns(&sandbox.anatomy()) {
+            trial.note("cpu", (trial.harness_cpu_ns() + own) as f64);
+        }
         sandbox.run(&Job::Echo(42))?;
     }
     sandbox.stop()?;

@@ -37,9 +37,11 @@ pub fn memory(anatomy: &Anatomy) -> Result<Memory, Error> {
     for (pid, _) in anatomy.processes.iter().filter(|(_, role)| *role != Role::Daemon) {
         let path = format!("/proc/{pid}/smaps_rollup");
         let text = fs::read_to_string(&path).map_err(|e| Error::os(format!("read {path}"), e))?;
-        sum.uss += field(&text, "Private_Clean:") + field(&text, "Private_Dirty:");
-        sum.pss += field(&text, "Pss:");
-        sum.rss += field(&text, "Rss:");
+        // A process that has just ended has an empty file: that is a failure and not an instance without memory.
+        let need = |name: &str| field(&text, name).ok_or_else(|| lacking(&path, name));
+        sum.uss += need("Private_Clean:")? + need("Private_Dirty:")?;
+        sum.pss += need("Pss:")?;
+        sum.rss += need("Rss:")?;
     }
     sum.cgroup = anatomy.cgroup.as_deref().and_then(charged);
     if let (Some(range), Some((pid, _))) = (anatomy.guest_ram, anatomy.processes.first()) {
@@ -50,26 +52,40 @@ pub fn memory(anatomy: &Anatomy) -> Result<Memory, Error> {
     Ok(sum)
 }
 
-/// CPU time that the instance's processes have used so far, in ns (`/proc/PID/task/*/schedstat`).
+fn lacking(path: &str, name: &str) -> Error {
+    Error::os(format!("read {name} in {path}"), std::io::Error::from(ErrorKind::NotFound))
+}
+
+/// CPU time that the instance's processes have used so far, in ns (`/proc/PID/task/*/schedstat`); `None` where the kernel
+/// does not tell, or a process has gone.
 #[must_use]
-pub fn cpu_ns(anatomy: &Anatomy) -> u64 {
+pub fn cpu_ns(anatomy: &Anatomy) -> Option<u64> {
     let own = anatomy.processes.iter().filter(|(_, role)| *role != Role::Daemon);
-    own.flat_map(|(pid, _)| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten())
-        .filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok())
-        .filter_map(|text| text.split(' ').next()?.parse::<u64>().ok())
-        .sum()
+    own.map(|(pid, _)| process_cpu_ns(*pid)).sum()
+}
+
+fn process_cpu_ns(pid: i32) -> Option<u64> {
+    let task = |entry: std::io::Result<fs::DirEntry>| {
+        let text = fs::read_to_string(entry.ok()?.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    };
+    fs::read_dir(format!("/proc/{pid}/task")).ok()?.map(task).sum()
 }
 
 /// A field of `/proc/meminfo` in bytes, e.g. `MemAvailable:`.
-#[must_use]
-pub fn meminfo(name: &str) -> u64 {
-    fs::read_to_string("/proc/meminfo").map_or(0, |text| field(&text, name))
+///
+/// # Errors
+/// If the kernel does not tell it.
+pub fn meminfo(name: &str) -> Result<u64, Error> {
+    let path = "/proc/meminfo";
+    let text = fs::read_to_string(path).map_err(|e| Error::os(format!("read {path}"), e))?;
+    field(&text, name).ok_or_else(|| lacking(path, name))
 }
 
 /// The number after `name` at the start of a line, given in kB, as bytes.
-fn field(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+fn field(text: &str, name: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// What the controller charges, through the v2 or the v1 name of the file.
@@ -84,14 +100,18 @@ fn charged(cgroup: &Path) -> Option<u64> {
 fn mapped(pid: i32, range: (u64, u64)) -> Result<(u64, u64), Error> {
     let path = format!("/proc/{pid}/smaps");
     let text = fs::read_to_string(&path).map_err(|e| Error::os(format!("read {path}"), e))?;
-    let (mut rss, mut pss, mut inside) = (0, 0, false);
+    let (mut rss, mut pss, mut inside, mut found) = (0, 0, false, false);
     for line in text.lines() {
         if let Some(start) = mapping_start(line) {
             inside = start >= range.0 && start < range.0 + range.1;
+            found |= inside;
         } else if inside {
-            rss += field(line, "Rss:");
-            pss += field(line, "Pss:");
+            rss += field(line, "Rss:").unwrap_or(0);
+            pss += field(line, "Pss:").unwrap_or(0);
         }
+    }
+    if !found {
+        return Err(lacking(&path, "the guest's memory"));
     }
     Ok((rss, pss))
 }
@@ -211,7 +231,16 @@ mod tests {
             "{own:?}"
         );
         assert_eq!((own.guest_ram, own.vmm), (None, None));
-        assert!(meminfo("MemTotal:") > meminfo("MemFree:"));
+        assert!(meminfo("MemTotal:").unwrap() > meminfo("MemFree:").unwrap());
+        assert!(meminfo("NoSuchField:").is_err());
+        let nowhere = Anatomy {
+            processes: vec![(pid, Role::Program)],
+            guest_ram: Some((4096, 4096)),
+            ..Anatomy::default()
+        };
+        assert!(memory(&nowhere).is_err(), "guest memory that is not there must not count as none");
+        let gone = Anatomy { processes: vec![(i32::MAX, Role::Program)], ..Anatomy::default() };
+        assert!(memory(&gone).is_err() && cpu_ns(&gone).is_none());
     }
 
     #[test]
@@ -219,7 +248,8 @@ mod tests {
         let text = mapping_start("7f00-7f10 rw-p 0000 00:00 0 [anon]");
         assert_eq!(text, Some(0x7f00));
         assert_eq!(mapping_start("Rss:  4 kB"), None);
-        assert_eq!(field("Pss:   12 kB\nPss_Dirty: 3 kB", "Pss:"), 12 * 1024);
+        assert_eq!(field("Pss:   12 kB\nPss_Dirty: 3 kB", "Pss:"), Some(12 * 1024));
+        assert_eq!(field("", "Pss:"), None);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub fn read(probed: Probed) -> Host {
         kernel,
         cpu: cpu_field(&cpuinfo, "model name").unwrap_or_else(|| "unknown".into()),
         cpus: cpus(),
-        memory: meminfo("MemTotal:"),
+        memory: meminfo("MemTotal:").unwrap_or(0),
         llc: llc(),
         kvm_class: probed.kvm_class,
         kvm_evidence: probed.kvm_evidence,
@@ -54,15 +54,22 @@ pub fn cpus() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
 }
 
-/// Size of the last-level cache in bytes; 32 MiB where the host does not say.
+/// Last-level cache that is assumed where the host does not tell its size (with a warning), in bytes.
+const ASSUMED_LLC: u64 = 32 << 20;
+
+/// Size of the last-level cache in bytes; an assumed one where the host does not say.
 #[must_use]
 pub fn llc() -> u64 {
+    told_llc().unwrap_or(ASSUMED_LLC)
+}
+
+fn told_llc() -> Option<u64> {
     let sizes = (0..8).filter_map(|i| {
         let dir = format!("/sys/devices/system/cpu/cpu0/cache/index{i}");
         let level: u32 = line(&format!("{dir}/level"))?.parse().ok()?;
         Some((level, size(&line(&format!("{dir}/size"))?)?))
     });
-    sizes.max_by_key(|(level, _)| *level).map_or(32 << 20, |(_, bytes)| bytes)
+    sizes.max_by_key(|(level, _)| *level).map(|(_, bytes)| bytes)
 }
 
 /// "32768K" in bytes.
@@ -145,7 +152,9 @@ fn facts() -> BTreeMap<String, String> {
     if let Some(mitigations) = mitigations() {
         facts.insert("mitigations".into(), mitigations);
     }
-    facts.insert("swap".into(), format!("{} MiB", meminfo("SwapTotal:") >> 20));
+    if let Ok(swap) = meminfo("SwapTotal:") {
+        facts.insert("swap".into(), format!("{} MiB", swap >> 20));
+    }
     if let Ok(uname) = nix::sys::utsname::uname() {
         facts.insert("kernel build".into(), uname.version().to_string_lossy().into_owned());
     }
@@ -169,6 +178,14 @@ fn warnings(facts: &BTreeMap<String, String>, cpuinfo: &str) -> Vec<Warning> {
     let fact = |name: &str| facts.get(name).map_or("", String::as_str);
     let invariant = cpu_field(cpuinfo, "flags").is_some_and(|f| f.split(' ').any(|f| f == "constant_tsc"));
     let checks = [
+        (
+            told_llc().is_none(),
+            format!(
+                "the host does not tell its last-level cache; {} MiB are assumed for array sizes",
+                ASSUMED_LLC >> 20
+            ),
+            "give n instead of llc in the plan's memory kernels",
+        ),
         (
             matches!(fact("governor"), "powersave" | "ondemand" | "schedutil" | "conservative"),
             format!("the CPU frequency governor is {}", fact("governor")),

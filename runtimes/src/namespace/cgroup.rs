@@ -203,6 +203,14 @@ fn v2_place(found: &[(PathBuf, Vec<String>)], site: &Site) -> Result<Place, Stri
     if !have.split_whitespace().any(|c| c == "memory") {
         return Err(format!("{} hands down no memory controller", base.display()));
     }
+    // cgroup.type exists everywhere but in the true root: a container that sees its own group as the root does not have
+    // the root's exemption.
+    let given = fs::read_to_string(base.join("cgroup.subtree_control")).unwrap_or_default();
+    let lacks = ["memory", "cpu", "pids"].iter().any(|name| !given.split_whitespace().any(|c| c == *name));
+    let members = fs::read_to_string(base.join("cgroup.procs")).unwrap_or_default();
+    if lacks && base.join("cgroup.type").exists() && !members.trim().is_empty() {
+        return Err(format!("{} holds processes and so cannot hand controllers down", base.display()));
+    }
     Ok(Place { dir, controllers: vec![Controller::Memory, Controller::Cpu, Controller::Pids], open: None })
 }
 

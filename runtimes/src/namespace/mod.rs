@@ -44,7 +44,7 @@ pub struct Namespace<'s> {
     site: &'s Site,
     filter: Vec<libc::sock_filter>,
     /// Made when the first instance is; an error stays what it was.
-    groups: OnceLock<Result<Arc<Groups>, String>>,
+    groups: OnceLock<Result<Option<Arc<Groups>>, String>>,
     /// For root. Without root the namespace must belong to the new user namespace, so clone3 makes it.
     networks: OnceLock<Option<Networks>>,
     merged: Mutex<Option<PathBuf>>,
@@ -63,8 +63,16 @@ impl<'s> Namespace<'s> {
         }
     }
 
-    fn groups(&self) -> Option<&Arc<Groups>> {
-        self.groups.get_or_init(|| Groups::open(self.site).map(Arc::new)).as_ref().ok()
+    /// Where groups go: nowhere on a host where the probe said so (and the identity tells it). But limits that the
+    /// identity promises and that then cannot be set are a failure, never an instance without them.
+    fn groups(&self) -> Result<Option<&Arc<Groups>>, Error> {
+        let made = self.groups.get_or_init(|| match Groups::probe(self.site) {
+            Err(_) => Ok(None),
+            Ok(_) => Groups::open(self.site).map(|groups| Some(Arc::new(groups))),
+        });
+        let groups =
+            made.as_ref().map_err(|why| Error::Unsupported(format!("limits cannot be set: {why}")))?;
+        Ok(groups.as_ref())
     }
 
     fn networks(&self) -> Option<&Networks> {
@@ -201,7 +209,7 @@ impl Namespace<'_> {
     fn surroundings(&self, name: &str, spec: &Spec) -> Result<(Option<Group>, Option<Arc<Network>>), Error> {
         let limits = Limits { memory: spec.memory, pids: PIDS, cpus: spec.cpus };
         let network = self.networks().map(Networks::order);
-        let group = self.groups().map(|groups| groups.instance(name, limits)).transpose()?;
+        let group = self.groups()?.map(|groups| groups.instance(name, limits)).transpose()?;
         Ok((group, network))
     }
 

@@ -17,6 +17,7 @@ pub mod site;
 pub mod slope;
 pub mod store;
 pub mod trial;
+pub mod variant;
 
 pub use error::{Error, Unavailable};
 pub use image::Image;
@@ -28,3 +29,4 @@ pub use runtime::{Ability, Anatomy, Exit, Identity, Instance, Kind, Program, Run
 pub use scenario::{Refusal, Scenario};
 pub use site::Site;
 pub use trial::{Bench, Sandbox, Trial};
+pub use variant::Variant;

@@ -66,6 +66,25 @@ pub struct Cell {
     /// Why it does not run here, if it does not.
     #[serde(default)]
     pub skipped: Option<Skip>,
+    /// Its part in a comparison of a runtime with itself; none for an ordinary cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<Arm>,
+}
+
+/// A cell's part in a comparison of a runtime with itself: a variant, or a control whose truth is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arm {
+    /// `a` and `b` for two variants; `again` for the same a second time; `+5 %` for the same with 5 % more work.
+    pub label: String,
+    /// The cell it is compared with: index into [`Run::cells`]; none for the first variant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<usize>,
+    /// Whether it is a control: its truth is known, and it answers for the method and not for a runtime.
+    #[serde(default)]
+    pub control: bool,
+    /// Work injected, as a share of the trial's own time: 0.05 for 5 %.
+    #[serde(default)]
+    pub handicap: f64,
 }
 
 const fn one() -> u32 {

@@ -198,6 +198,7 @@ fn of_runtime(
             params,
             every: ask.every,
             skipped: skipped.as_ref().map(skip),
+            arm: None,
         });
     }
     Ok(cells)

@@ -78,7 +78,8 @@ mod tests {
         let params = kernel.map_or_else(Params::new, |k| Params::new().with("kernel", k));
         let scenario = scenario.to_owned();
         let metrics = vec![metric.clone()];
-        let cell = Cell { runtime: "r".into(), scenario, params, every: 1, metrics, skipped: None };
+        let cell =
+            Cell { runtime: "r".into(), scenario, params, every: 1, metrics, skipped: None, arm: None };
         assert_eq!(region(&cell, metric), Region { relative, absolute });
     }
 

@@ -147,6 +147,7 @@ fn a_scenario_that_nobody_knows_gets_a_table_and_a_chart() {
             every: 1,
             metrics: metrics.clone(),
             skipped: None,
+            arm: None,
         })
         .to_vec();
     let value = |block: u32, cell: usize| f64::from(1000 + block % 7) * if cell == 0 { 1.0 } else { 0.5 };

@@ -21,6 +21,7 @@ pub mod answers;
 pub mod charts;
 pub mod dataset;
 pub mod fmt;
+pub mod gate;
 pub mod headline;
 pub mod html;
 pub mod markdown;

@@ -58,6 +58,7 @@ fn spec(program: Program) -> Spec {
         program,
         memory: 128 << 20,
         cpus: 2,
+        tasks: 256,
         provision: None,
         huge_pages: true,
         deadline: Duration::from_secs(20),

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod clock;
+pub mod cpus;
 pub mod error;
 pub mod image;
 pub mod metric;
@@ -16,6 +17,7 @@ pub mod scenario;
 pub mod site;
 pub mod slope;
 pub mod store;
+pub mod together;
 pub mod trial;
 pub mod variant;
 
@@ -28,5 +30,6 @@ pub use phase::Phase;
 pub use runtime::{Ability, Anatomy, Exit, Identity, Instance, Kind, Program, Runtime, Spec, Step, Usage};
 pub use scenario::{Refusal, Scenario};
 pub use site::Site;
+pub use together::together;
 pub use trial::{Bench, Sandbox, Trial};
 pub use variant::Variant;

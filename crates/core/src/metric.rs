@@ -35,6 +35,34 @@ impl Metric {
         Self { optional: true, ..self }
     }
 
+    /// The same metric for a quantity of which more is better.
+    #[must_use]
+    pub fn higher(self) -> Self {
+        Self { better: Better::Higher, ..self }
+    }
+
+    /// How many; fewer are better unless said otherwise.
+    #[must_use]
+    pub const fn count(name: &'static str) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            unit: Cow::Borrowed("count"),
+            better: Better::Lower,
+            optional: false,
+        }
+    }
+
+    /// A quotient of two quantities of one kind, 1 for equal; less is better unless said otherwise.
+    #[must_use]
+    pub const fn ratio(name: &'static str) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            unit: Cow::Borrowed("ratio"),
+            better: Better::Lower,
+            optional: false,
+        }
+    }
+
     /// A duration in ns.
     #[must_use]
     pub const fn time(name: &'static str) -> Self {

@@ -206,6 +206,9 @@ pub struct Sample {
     /// Inner steps as told: name and ns since the first `create` began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<(String, u64)>,
+    /// Raw numbers behind a value, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub series: BTreeMap<String, Vec<f64>>,
     /// Words that belong to the sample.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub notes: BTreeMap<String, String>,

@@ -107,6 +107,8 @@ pub enum Ability {
     Disk,
     /// Programs of the user run in it.
     Programs,
+    /// Memory and CPU time, and tasks where it has any, are limited as its spec says.
+    Limits,
 }
 
 impl Ability {
@@ -119,6 +121,7 @@ impl Ability {
             Self::Memory => "memory accounting",
             Self::Disk => "a root file system of its own",
             Self::Programs => "programs of the user",
+            Self::Limits => "limits on memory, CPU time and tasks",
         }
     }
 }
@@ -137,6 +140,10 @@ pub struct Identity {
     pub provisions: Vec<String>,
     /// Files of its own that it reads at every start: what a cold start evicts.
     pub files: Vec<PathBuf>,
+    /// System calls of the host that its own filter lets its monitor make; none where the program itself calls the host's
+    /// kernel, or nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor_calls: Option<u64>,
     /// Everything else that tells this configuration from another: namespaces, limits, argv, hashes.
     pub details: BTreeMap<String, String>,
 }
@@ -184,6 +191,8 @@ pub struct Spec {
     pub memory: u64,
     /// CPUs that the instance may use.
     pub cpus: u32,
+    /// Tasks (processes and threads) that the instance may have, where the runtime limits them.
+    pub tasks: u64,
     /// How the root file system is provisioned; `None`: the runtime's cheapest way.
     pub provision: Option<String>,
     /// Whether the instance may count on huge pages for its memory.

@@ -4,8 +4,8 @@
 //! runtime's author has no clock and a scenario's author no way around this one. A reply is checked before it is
 //! handed on: an answer that is wrong never becomes a number.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::account;
@@ -13,12 +13,16 @@ use crate::clock::{monotonic_ns, process_cpu_ns};
 use crate::error::Error;
 use crate::image::Image;
 use crate::params::Params;
+use crate::payload::data::Xoshiro;
 use crate::payload::{Job, Reply};
 use crate::phase::Phase;
 use crate::runtime::{Ability, Anatomy, Exit, Identity, Instance, Program, Runtime, Spec, Usage};
 
 /// Memory of an instance when a plan asks for none, in bytes.
 pub const DEFAULT_MEMORY: u64 = 128 << 20;
+
+/// Tasks that an instance may have when a scenario asks for no other number.
+pub const DEFAULT_TASKS: u64 = 256;
 
 /// What every trial of a run shares.
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ pub struct Log {
     pub phases: Vec<(Phase, u64)>,
     /// Metric values.
     pub values: BTreeMap<String, f64>,
+    /// Raw numbers behind a value, by name: each latency, each point of a ramp.
+    pub series: BTreeMap<String, Vec<f64>>,
     /// Inner steps as told: name, ns since the first `create` began.
     pub steps: Vec<(String, u64)>,
     /// Words that belong to the sample: the path a kernel took, the hash of its result.
@@ -54,15 +60,17 @@ pub struct Log {
     pub current: Option<Phase>,
     began_ns: Option<u64>,
     cpu_ns: u64,
+    failed: bool,
 }
 
-/// One iteration of a scenario on a runtime.
+/// One iteration of a scenario on a runtime. Several threads may share it ([`crate::together`]).
 pub struct Trial<'a> {
     runtime: &'a dyn Runtime,
     identity: &'a Identity,
     params: &'a Params,
     bench: &'a Bench,
-    log: RefCell<Log>,
+    seed: u64,
+    log: Mutex<Log>,
 }
 
 impl<'a> Trial<'a> {
@@ -74,7 +82,23 @@ impl<'a> Trial<'a> {
         params: &'a Params,
         bench: &'a Bench,
     ) -> Self {
-        Self { runtime, identity, params, bench, log: RefCell::default() }
+        Self { runtime, identity, params, bench, seed: 0, log: Mutex::default() }
+    }
+
+    /// The same trial with a seed for the choices that its scenario leaves to chance.
+    #[must_use]
+    pub fn seeded(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Chance for one purpose of the scenario: the same in every repetition of this run, another in each block.
+    #[must_use]
+    pub fn chance(&self, purpose: &str) -> Xoshiro {
+        Xoshiro::named(&format!("{purpose} {}", self.seed))
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The parameters of the cell.
@@ -96,6 +120,7 @@ impl<'a> Trial<'a> {
             program: Program::payload(self.bench.payload.clone()),
             memory: self.params.number("memory").unwrap_or(DEFAULT_MEMORY),
             cpus: self.bench.cpus,
+            tasks: DEFAULT_TASKS,
             provision: self.params.text("provision").map(str::to_owned),
             huge_pages: self.params.text("pages") != Some("small"),
             deadline: self.bench.deadline,
@@ -107,9 +132,23 @@ impl<'a> Trial<'a> {
     /// # Errors
     /// What the runtime says.
     pub fn create(&self, spec: &Spec) -> Result<Sandbox<'_>, Error> {
-        self.log.borrow_mut().began_ns.get_or_insert_with(monotonic_ns);
-        let instance = self.timed(Phase::Create, || self.runtime.create(spec))?;
-        Ok(Sandbox { trial: self, instance })
+        let began_ns = monotonic_ns();
+        self.log().began_ns.get_or_insert(began_ns);
+        let (instance, _) = self.timed(Phase::Create, || self.runtime.create(spec))?;
+        Ok(Sandbox { trial: self, instance, began_ns, ready_ns: began_ns })
+    }
+
+    /// Time since the first `create` of this trial began; none yet, no time. For bounds, not for results.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let began = self.log().began_ns;
+        began.map_or(Duration::ZERO, |began| Duration::from_nanos(monotonic_ns().saturating_sub(began)))
+    }
+
+    /// Who the runtime is on this host.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        self.identity
     }
 
     /// Whether the runtime can do this.
@@ -136,49 +175,66 @@ impl<'a> Trial<'a> {
 
     /// Records the value of a metric that the scenario declares.
     pub fn note(&self, metric: &str, value: f64) {
-        self.log.borrow_mut().values.insert(metric.to_owned(), value);
+        self.log().values.insert(metric.to_owned(), value);
+    }
+
+    /// Records the raw numbers behind a value.
+    pub fn series(&self, name: &str, numbers: Vec<f64>) {
+        self.log().series.insert(name.to_owned(), numbers);
     }
 
     /// Records words that belong to the sample.
     pub fn remark(&self, key: &str, words: impl Into<String>) {
-        self.log.borrow_mut().notes.insert(key.to_owned(), words.into());
+        self.log().notes.insert(key.to_owned(), words.into());
     }
 
     /// Time spent in a phase so far, in ns; repeated calls add up.
     #[must_use]
     pub fn total(&self, phase: Phase) -> u64 {
-        self.log.borrow().phases.iter().filter(|(p, _)| *p == phase).map(|(_, ns)| ns).sum()
+        self.log().phases.iter().filter(|(p, _)| *p == phase).map(|(_, ns)| ns).sum()
     }
 
-    /// CPU time that the harness itself spent inside lifecycle calls so far, in ns.
+    /// CPU time that the harness itself spent inside lifecycle calls so far, in ns. Calls of several threads at a time
+    /// count what their neighbours spent, too.
     #[must_use]
     pub fn harness_cpu_ns(&self) -> u64 {
-        self.log.borrow().cpu_ns
+        self.log().cpu_ns
     }
 
     /// What was recorded; ends the trial.
     #[must_use]
     pub fn finish(self) -> Log {
-        self.log.into_inner()
+        self.log.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn timed<T>(&self, phase: Phase, call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        self.log.borrow_mut().current = Some(phase);
+    /// The stopwatch: what the call gave and how long it took, in ns.
+    fn timed<T>(&self, phase: Phase, call: impl FnOnce() -> Result<T, Error>) -> Result<(T, u64), Error> {
+        self.under_way(phase);
         let cpu = process_cpu_ns();
         let began = monotonic_ns();
         let result = call();
         let took = monotonic_ns() - began;
-        let mut log = self.log.borrow_mut();
+        let mut log = self.log();
         log.cpu_ns += process_cpu_ns().saturating_sub(cpu);
         log.phases.push((phase, took));
-        if result.is_ok() {
-            log.current = None;
+        // What failed first is what a failure row tells, whatever other threads did meanwhile.
+        match &result {
+            Ok(_) if log.failed => {}
+            Ok(_) => log.current = None,
+            Err(_) => (log.current, log.failed) = (Some(phase), true),
         }
-        result
+        result.map(|value| (value, took))
+    }
+
+    fn under_way(&self, phase: Phase) {
+        let mut log = self.log();
+        if !log.failed {
+            log.current = Some(phase);
+        }
     }
 
     fn told(&self, usage: &Usage) {
-        let mut log = self.log.borrow_mut();
+        let mut log = self.log();
         let began = log.began_ns.unwrap_or(0);
         log.steps.extend(usage.steps.iter().map(|s| (s.name.clone(), s.at_ns.saturating_sub(began))));
         for (name, count) in &usage.counts {
@@ -194,6 +250,8 @@ impl<'a> Trial<'a> {
 pub struct Sandbox<'t> {
     trial: &'t Trial<'t>,
     instance: Box<dyn Instance>,
+    began_ns: u64,
+    ready_ns: u64,
 }
 
 impl Sandbox<'_> {
@@ -203,7 +261,15 @@ impl Sandbox<'_> {
     /// What the runtime says.
     pub fn start(&mut self) -> Result<(), Error> {
         let instance = &mut self.instance;
-        self.trial.timed(Phase::Start, || instance.start())
+        self.trial.timed(Phase::Start, || instance.start())?;
+        self.ready_ns = monotonic_ns();
+        Ok(())
+    }
+
+    /// When its `create` began and when its `start` was done, in ns of the one clock.
+    #[must_use]
+    pub const fn born(&self) -> (u64, u64) {
+        (self.began_ns, self.ready_ns)
     }
 
     /// Hands over one job, waits for the reply and checks it.
@@ -211,12 +277,18 @@ impl Sandbox<'_> {
     /// # Errors
     /// What the runtime says, or [`Error::WrongAnswer`].
     pub fn run(&mut self, job: &Job) -> Result<Reply, Error> {
+        self.time(job).map(|(reply, _)| reply)
+    }
+
+    /// The same, and how long it took in ns, from the job's first byte to the reply's last.
+    ///
+    /// # Errors
+    /// As [`Sandbox::run`].
+    pub fn time(&mut self, job: &Job) -> Result<(Reply, u64), Error> {
         let instance = &mut self.instance;
-        let before = self.trial.total(Phase::Run);
-        let reply = self.trial.timed(Phase::Run, || instance.run(job))?;
-        let took = self.trial.total(Phase::Run) - before;
+        let (reply, took) = self.trial.timed(Phase::Run, || instance.run(job))?;
         check(job, &reply, took)?;
-        Ok(reply)
+        Ok((reply, took))
     }
 
     /// Lets the payload end and reaps it: anything but exit status 0 is a failure.
@@ -237,7 +309,7 @@ impl Sandbox<'_> {
     /// What the runtime says.
     pub fn wait(&mut self) -> Result<Usage, Error> {
         let instance = &mut self.instance;
-        let usage = self.trial.timed(Phase::Stop, || instance.stop())?;
+        let (usage, _) = self.trial.timed(Phase::Stop, || instance.stop())?;
         self.trial.told(&usage);
         Ok(usage)
     }
@@ -247,8 +319,8 @@ impl Sandbox<'_> {
     /// # Errors
     /// What could not be removed.
     pub fn remove(self) -> Result<(), Error> {
-        let Self { trial, instance } = self;
-        trial.timed(Phase::Remove, || instance.remove())
+        let Self { trial, instance, .. } = self;
+        trial.timed(Phase::Remove, || instance.remove()).map(drop)
     }
 
     /// Where its memory and disk are.

@@ -36,6 +36,7 @@ fn sample(cell: usize, block: u32) -> Sample {
         warmup: block == 0,
         at_ns: 17,
         phases: vec![(Phase::Create, 3), (Phase::Start, 40)],
+        series: BTreeMap::from([("latency".into(), vec![1.5, 2.0])]),
         steps: vec![("clone".into(), 2)],
         notes: BTreeMap::from([("isa".into(), "avx2 \"quoted\"\n".into())]),
         outcome: Outcome::Values(BTreeMap::from([("startup".into(), 43.5)])),

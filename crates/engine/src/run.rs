@@ -137,6 +137,7 @@ fn trial(setup: &Setup<'_>, cell: usize, round: &Round) -> Sample {
         warmup: round.warmup,
         at_ns,
         phases: Vec::new(),
+        series: BTreeMap::new(),
         steps: Vec::new(),
         notes: BTreeMap::new(),
         outcome: failed(None, &Error::Unsupported("the runtime or the scenario is not here any more".into())),
@@ -144,7 +145,9 @@ fn trial(setup: &Setup<'_>, cell: usize, round: &Round) -> Sample {
     let (Some(Found { runtime, probe: Ok(identity) }), Some(scenario)) = (found, scenario) else {
         return sample;
     };
-    let trial = Trial::new(*runtime, identity, &plan.params, setup.bench);
+    // All runtimes meet the same chance in a block: their paired ratios are not to contain it.
+    let trial = Trial::new(*runtime, identity, &plan.params, setup.bench)
+        .seeded(setup.seed.rotate_left(32) ^ u64::from(round.block));
     let result = (scenario.iterate)(&trial);
     let log = trial.finish();
     sample.outcome = match result {
@@ -152,6 +155,7 @@ fn trial(setup: &Setup<'_>, cell: usize, round: &Round) -> Sample {
         Ok(()) => values(plan, log.values),
     };
     (sample.phases, sample.steps, sample.notes) = (log.phases, log.steps, log.notes);
+    sample.series = log.series;
     sample
 }
 

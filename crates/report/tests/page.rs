@@ -159,6 +159,7 @@ fn a_scenario_that_nobody_knows_gets_a_table_and_a_chart() {
             warmup: false,
             at_ns: 0,
             phases: Vec::new(),
+            series: std::collections::BTreeMap::new(),
             steps: Vec::new(),
             notes: std::collections::BTreeMap::new(),
             outcome: Outcome::Values(

@@ -73,9 +73,11 @@ impl Runtime for Microvm<'_> {
         ];
         Ok(Identity {
             version: env!("CARGO_PKG_VERSION").into(),
-            can: vec![Ability::Jobs, Ability::Memory, Ability::Disk, Ability::Programs],
+            // RAM and the one vCPU are limits by their nature.
+            can: vec![Ability::Jobs, Ability::Memory, Ability::Disk, Ability::Programs, Ability::Limits],
             provisions: vec!["memory".into()],
             files: vec![vmm],
+            monitor_calls: Some(isomark_vmm::confine::calls()),
             details: details.map(|(key, value)| (key.to_owned(), value)).into(),
             ..Identity::default()
         })

@@ -25,8 +25,6 @@ pub(crate) use network::Network;
 use network::Networks;
 use root::{Layer, Lower, PROGRAM, Provision};
 
-/// Tasks that an instance may have.
-const PIDS: u64 = 256;
 /// Open files that an instance may have.
 const FILES: u64 = 1024;
 
@@ -162,6 +160,8 @@ impl Runtime for Namespace<'_> {
             Ok(layout) => format!("memory, cpu and pids through cgroup {layout:?}").to_lowercase(),
             Err(why) => format!("none: {why}"),
         };
+        let mut can = vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Disk, Ability::Programs];
+        can.extend(Groups::probe(self.site).is_ok().then_some(Ability::Limits));
         let user = if rooted() { "host uid 0 without capabilities" } else { "user namespace, uid 0 mapped" };
         let details = [
             ("namespaces", "pid, mount, uts, ipc, net, cgroup, time"),
@@ -172,7 +172,7 @@ impl Runtime for Namespace<'_> {
         ];
         Ok(Identity {
             version: env!("CARGO_PKG_VERSION").into(),
-            can: vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Disk, Ability::Programs],
+            can,
             provisions: Provision::ALL.iter().map(|p| p.word().to_owned()).collect(),
             details: details.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             ..Identity::default()
@@ -207,7 +207,7 @@ impl Namespace<'_> {
     /// What lies around an instance: its group (where one can be made) and its network, which the other thread makes from
     /// here on.
     fn surroundings(&self, name: &str, spec: &Spec) -> Result<(Option<Group>, Option<Arc<Network>>), Error> {
-        let limits = Limits { memory: spec.memory, pids: PIDS, cpus: spec.cpus };
+        let limits = Limits { memory: spec.memory, pids: spec.tasks, cpus: spec.cpus };
         let network = self.networks().map(Networks::order);
         let group = self.groups()?.map(|groups| groups.instance(name, limits)).transpose()?;
         Ok((group, network))

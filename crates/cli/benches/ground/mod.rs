@@ -5,6 +5,7 @@ use std::time::Duration;
 use criterion::BenchmarkGroup;
 use criterion::measurement::WallTime;
 use isomark_core::runtime::Program;
+use isomark_core::trial::DEFAULT_TASKS;
 use isomark_core::{Image, Site, Spec};
 use isomark_engine::settle;
 use isomark_runtimes::embedded;
@@ -29,6 +30,7 @@ impl Ground {
             program: Program::payload(image),
             memory: 128 << 20,
             cpus: 1,
+            tasks: DEFAULT_TASKS,
             provision: None,
             huge_pages: true,
             deadline: Duration::from_secs(60),

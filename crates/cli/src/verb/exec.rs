@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use isomark_core::runtime::{Program, Stdio};
+use isomark_core::trial::DEFAULT_TASKS;
 use isomark_core::{Error, Image, Kind, Runtime, Spec, Usage};
 use isomark_engine::{host, settle};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -36,6 +37,7 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
         program,
         memory: args.memory,
         cpus: host::cpus(),
+        tasks: DEFAULT_TASKS,
         provision: None,
         huge_pages: true,
         deadline: args.deadline.unwrap_or(FOREVER),

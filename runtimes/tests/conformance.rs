@@ -139,6 +139,7 @@ fn every_job_is_answered_rightly() {
             isa: "auto".parse().unwrap(),
             millis: 5,
             tsc_hz: 1_000_000_000,
+            injected: 0,
         },
         Job::Kernel {
             name: "pipe".into(),
@@ -146,6 +147,7 @@ fn every_job_is_answered_rightly() {
             isa: "auto".parse().unwrap(),
             millis: 5,
             tsc_hz: 1_000_000_000,
+            injected: 0,
         },
     ];
     for_each(|runtime, spec| {

@@ -91,7 +91,14 @@ fn iterate(trial: &Trial<'_>) -> Result<(), Error> {
     let isa = params.text("isa").and_then(|word| word.parse().ok()).unwrap_or(Isa::Auto);
     let hz = trial.bench().tsc_hz;
     let name = params.text("kernel").unwrap_or_default().to_owned();
-    let job = Job::Kernel { name, n: number("n"), isa, millis: number("millis"), tsc_hz: hz };
+    let job = Job::Kernel {
+        name,
+        n: number("n"),
+        isa,
+        millis: number("millis"),
+        tsc_hz: hz,
+        injected: trial.injected(),
+    };
     let mut sandbox = trial.create(&trial.spec())?;
     sandbox.start()?;
     let reply = sandbox.run(&job)?;

@@ -42,6 +42,7 @@ impl Bench {
             isa: if self.kernel.vectorised { Isa::Auto } else { Isa::Baseline },
             millis: (wanted * 1e3) as u64,
             tsc_hz: self.tsc_hz,
+            injected: 0,
         };
         let reply = self.instance.run(&job)?;
         answers::check(&job, &reply).map_err(|e| Error::WrongAnswer(e.to_string()))?;

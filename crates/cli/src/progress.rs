@@ -46,6 +46,7 @@ impl Sink for Progress {
                 self.bar.set_message(format!("{} {}", cell.runtime, cell.scenario));
                 Ok(())
             }
+            Event::Stored(_) => Ok(()),
             Event::Sample(sample) => {
                 if let Outcome::Failed(failure) = &sample.outcome {
                     self.failed += 1;

@@ -70,6 +70,7 @@ pub struct Trial<'a> {
     params: &'a Params,
     bench: &'a Bench,
     seed: u64,
+    injected: u64,
     log: Mutex<Log>,
 }
 
@@ -82,7 +83,7 @@ impl<'a> Trial<'a> {
         params: &'a Params,
         bench: &'a Bench,
     ) -> Self {
-        Self { runtime, identity, params, bench, seed: 0, log: Mutex::default() }
+        Self { runtime, identity, params, bench, seed: 0, injected: 0, log: Mutex::default() }
     }
 
     /// The same trial with a seed for the choices that its scenario leaves to chance.
@@ -99,6 +100,21 @@ impl<'a> Trial<'a> {
 
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same trial with work injected: every `create` and `start` takes so many thousandths longer, spent busy.
+    ///
+    /// This is how a regression is planted whose size is known (positive control).
+    #[must_use]
+    pub const fn injecting(mut self, thousandths: u64) -> Self {
+        self.injected = thousandths;
+        self
+    }
+
+    /// Work to be injected into what a job is timed by, in thousandths of its own time.
+    #[must_use]
+    pub const fn injected(&self) -> u64 {
+        self.injected
     }
 
     /// The parameters of the cell.
@@ -213,6 +229,9 @@ impl<'a> Trial<'a> {
         let cpu = process_cpu_ns();
         let began = monotonic_ns();
         let result = call();
+        if matches!(phase, Phase::Create | Phase::Start) {
+            spin(began, self.injected);
+        }
         let took = monotonic_ns() - began;
         let mut log = self.log();
         log.cpu_ns += process_cpu_ns().saturating_sub(cpu);
@@ -243,6 +262,18 @@ impl<'a> Trial<'a> {
         if !usage.unserved.is_empty() {
             log.notes.insert("unserved".into(), usage.unserved.join(", "));
         }
+    }
+}
+
+/// Keeps the CPU busy for so many thousandths of the time since `began`.
+fn spin(began: u64, thousandths: u64) {
+    if thousandths == 0 {
+        return;
+    }
+    let now = monotonic_ns();
+    let until = now + (now - began).saturating_mul(thousandths) / 1000;
+    while monotonic_ns() < until {
+        std::hint::spin_loop();
     }
 }
 

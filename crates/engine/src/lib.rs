@@ -2,14 +2,16 @@
 //!
 //! Runtimes and scenarios come in as arguments: the engine does not know which exist.
 
+pub mod controls;
 pub mod date;
 pub mod host;
 pub mod interrupt;
 pub mod noise;
 pub mod plan;
+mod precise;
 pub mod run;
 pub mod schedule;
 pub mod settle;
 
 pub use plan::{Plan, Selection};
-pub use run::{Event, Sink, run};
+pub use run::{Elsewhere, Event, Sink, run};

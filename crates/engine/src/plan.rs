@@ -10,6 +10,8 @@ use isomark_core::{
 };
 use serde::Deserialize;
 
+use crate::controls::{self, Controls};
+
 /// A plan as its file has it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +29,9 @@ pub struct Plan {
     /// No block begins after this many seconds, unless the command line says otherwise.
     #[serde(default)]
     pub budget_s: Option<u64>,
+    /// Measure until intervals are this narrow, and at most `blocks`: `auto`, or half a width such as `2 %`.
+    #[serde(default)]
+    pub precision: Option<String>,
     /// What is asked.
     #[serde(default)]
     pub ask: Vec<Ask>,
@@ -41,6 +46,9 @@ pub struct Ask {
     /// Its cells take part in every block whose number is divisible by this.
     #[serde(default = "one")]
     pub every: u32,
+    /// Controls beside its cells; left out: the first of a scenario's cells once again.
+    #[serde(default)]
+    pub controls: Option<Controls>,
     /// Parameters; a list stands for one cell a value.
     #[serde(default)]
     pub params: BTreeMap<String, Values>,
@@ -160,11 +168,22 @@ pub fn expand(
         }
         for params in product(&ask.params) {
             for runtime in found {
-                cells.extend(of_runtime(ask, scenario, &params, runtime, bench)?);
+                add(&mut cells, of_runtime(ask, scenario, &params, runtime, bench)?, ask, runtime)?;
             }
         }
     }
     Ok(cells)
+}
+
+/// Adds cells, each followed by the controls that its plan asks for; a floor has none.
+fn add(cells: &mut Vec<Cell>, more: Vec<Cell>, ask: &Ask, found: &Found<'_>) -> Result<(), Error> {
+    let wanted = ask.controls.filter(|_| found.runtime.kind() != Kind::Floor).unwrap_or(Controls::Off);
+    for cell in more {
+        let controls = controls::of(&cell, cells.len(), wanted)?;
+        cells.push(cell);
+        cells.extend(controls);
+    }
+    Ok(())
 }
 
 /// The cells of one runtime for one set of parameters: several where the runtime fills in "each".

@@ -13,6 +13,7 @@ use isomark_core::{Bench, Error, Scenario, Trial};
 use crate::interrupt::Interrupt;
 use crate::noise::Noise;
 use crate::plan::Found;
+use crate::precise::Open;
 use crate::schedule::order;
 
 /// What happens during a run.
@@ -20,6 +21,8 @@ use crate::schedule::order;
 pub enum Event<'a> {
     /// A trial is about to begin: how many are done of how many.
     Next(usize, usize, &'a Cell),
+    /// A trial that an earlier command stored: nothing is to be stored, but intervals rest on it.
+    Stored(&'a Sample),
     /// A trial has ended.
     Sample(&'a Sample),
     /// A block has ended.
@@ -33,6 +36,23 @@ pub trait Sink {
     /// # Errors
     /// What could not be stored: the run ends there.
     fn on(&mut self, event: Event<'_>) -> Result<(), Error>;
+
+    /// Whether a cell has been measured as precisely as was asked. Asked between blocks, now and then.
+    ///
+    /// An answer may rest on how wide an interval is and never on where it lies: who stops when a difference looks
+    /// significant finds differences that are not there.
+    fn precise(&mut self, _cell: usize) -> bool {
+        false
+    }
+}
+
+/// Carries out the trials of a runtime somewhere else than in this process.
+pub trait Elsewhere {
+    /// One trial of a cell; which cell and which block it was is not for it to say.
+    ///
+    /// # Errors
+    /// If no word came back: the trial is a failed one then.
+    fn trial(&self, cell: &Cell, seed: u64) -> Result<Sample, Error>;
 }
 
 /// Everything a run needs, decided before it begins.
@@ -53,6 +73,8 @@ pub struct Setup<'a> {
     pub warmup: u32,
     /// No further block begins after this moment.
     pub until: Option<Instant>,
+    /// Runtimes whose trials are carried out somewhere else, by name.
+    pub elsewhere: &'a [(String, &'a dyn Elsewhere)],
     /// Trials that are stored already: they are not run again, and later ones must agree with them.
     pub stored: &'a [Sample],
 }
@@ -60,7 +82,7 @@ pub struct Setup<'a> {
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// All blocks are done.
+    /// All blocks are done, or everything is as precise as was asked.
     Complete,
     /// The time budget was used up.
     Budget,
@@ -76,13 +98,15 @@ pub fn run(setup: &Setup<'_>, interrupt: &Interrupt, sink: &mut dyn Sink) -> Res
     let every = setup.cells.iter().map(|c| c.every).collect::<Vec<_>>();
     let rounds = rounds(setup, &every);
     let total = rounds.iter().map(|round| round.cells.len()).sum();
-    let (mut done, mut seen) = (0, Consistency::of(setup));
+    let (mut done, mut seen, mut open) = (0, Consistency::of(setup), Open::all(setup.cells));
+    setup.stored.iter().try_for_each(|sample| sink.on(Event::Stored(sample)))?;
     for round in &rounds {
+        open.look(round.block, round.warmup, sink);
         if setup.until.is_some_and(|until| Instant::now() >= until) {
             return Ok(End::Budget);
         }
         let noise = Noise::begin();
-        for cell in &round.cells {
+        for cell in round.cells.iter().filter(|cell| open.holds(**cell)) {
             if let Some(signal) = interrupt.signal() {
                 return Ok(End::Signal(signal));
             }
@@ -95,7 +119,7 @@ pub fn run(setup: &Setup<'_>, interrupt: &Interrupt, sink: &mut dyn Sink) -> Res
             sink.on(Event::Sample(&sample))?;
             done += 1;
         }
-        if !round.warmup && !round.cells.is_empty() {
+        if !round.warmup && round.cells.iter().any(|cell| open.holds(*cell)) {
             sink.on(Event::Block(&noise.end(round.block)))?;
         }
     }
@@ -127,32 +151,48 @@ fn rounds(setup: &Setup<'_>, every: &[u32]) -> Vec<Round> {
 }
 
 fn trial(setup: &Setup<'_>, cell: usize, round: &Round) -> Sample {
-    let at_ns = monotonic_ns();
     let plan = &setup.cells[cell];
-    let found = setup.found.iter().find(|f| f.runtime.name() == plan.runtime);
-    let scenario = setup.scenarios.iter().find(|s| s.name == plan.scenario);
-    let mut sample = Sample {
-        cell,
-        block: round.block,
-        warmup: round.warmup,
-        at_ns,
+    // All runtimes meet the same chance in a block: their paired ratios are not to contain it.
+    let seed = setup.seed.rotate_left(32) ^ u64::from(round.block);
+    let sample = match setup.elsewhere.iter().find(|(name, _)| *name == plan.runtime) {
+        Some((_, hand)) => hand.trial(plan, seed).unwrap_or_else(|e| blank(failed(None, &e))),
+        None => one(plan, seed, setup.found, setup.scenarios, setup.bench),
+    };
+    Sample { cell, block: round.block, warmup: round.warmup, ..sample }
+}
+
+/// A sample that has its outcome and nothing else.
+fn blank(outcome: Outcome) -> Sample {
+    Sample {
+        cell: 0,
+        block: 0,
+        warmup: false,
+        at_ns: monotonic_ns(),
         phases: Vec::new(),
         series: BTreeMap::new(),
         steps: Vec::new(),
         notes: BTreeMap::new(),
-        outcome: failed(None, &Error::Unsupported("the runtime or the scenario is not here any more".into())),
-    };
+        outcome,
+    }
+}
+
+/// One trial of a cell in this process, with a seed for what its scenario leaves to chance; which cell and which block it was is for the caller to fill in.
+#[must_use]
+pub fn one(cell: &Cell, seed: u64, found: &[Found<'_>], scenarios: &[Scenario], bench: &Bench) -> Sample {
+    let gone = Error::Unsupported("the runtime or the scenario is not here any more".into());
+    let mut sample = blank(failed(None, &gone));
+    let found = found.iter().find(|f| f.runtime.name() == cell.runtime);
+    let scenario = scenarios.iter().find(|s| s.name == cell.scenario);
     let (Some(Found { runtime, probe: Ok(identity) }), Some(scenario)) = (found, scenario) else {
         return sample;
     };
-    // All runtimes meet the same chance in a block: their paired ratios are not to contain it.
-    let trial = Trial::new(*runtime, identity, &plan.params, setup.bench)
-        .seeded(setup.seed.rotate_left(32) ^ u64::from(round.block));
+    let injected = cell.arm.as_ref().map_or(0, |arm| (arm.handicap * 1000.0).round() as u64);
+    let trial = Trial::new(*runtime, identity, &cell.params, bench).seeded(seed).injecting(injected);
     let result = (scenario.iterate)(&trial);
     let log = trial.finish();
     sample.outcome = match result {
         Err(e) => failed(log.current, &e),
-        Ok(()) => values(plan, log.values),
+        Ok(()) => values(cell, log.values),
     };
     (sample.phases, sample.steps, sample.notes) = (log.phases, log.steps, log.notes);
     sample.series = log.series;

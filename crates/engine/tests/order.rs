@@ -248,6 +248,7 @@ impl Sink for Keeper<'_> {
                 self.samples.push(sample.clone());
                 (self.on_sample)(self.samples.len())?;
             }
+            Event::Stored(_) => {}
             Event::Block(block) => self.log.add(&format!("\n-- block {}", block.block)),
         }
         Ok(())
@@ -312,6 +313,7 @@ impl<'a> Stage<'a> {
             blocks: plan.blocks,
             warmup: plan.warmup,
             until: self.until,
+            elsewhere: &[],
             stored: &stored(&self.done),
         };
         let mut sink = Keeper { log: self.log.clone(), samples: Vec::new(), on_sample: self.on_sample };
@@ -495,7 +497,18 @@ fn a_runtime_that_has_gone_since_is_a_failed_row() {
     let (found, done) = ([Found::probe(&now)], BTreeSet::new());
     let (seed, blocks, warmup, until) = (3, 1, 0, None);
     let (cells, found, scenarios, bench) = (&cells[..], &found[..], &scenarios[..], &bench);
-    let setup = Setup { cells, found, scenarios, bench, seed, blocks, warmup, until, stored: &stored(&done) };
+    let setup = Setup {
+        cells,
+        found,
+        scenarios,
+        bench,
+        seed,
+        blocks,
+        warmup,
+        until,
+        elsewhere: &[],
+        stored: &stored(&done),
+    };
     let mut sink = Keeper { log: log.clone(), samples: Vec::new(), on_sample: &|_| Ok(()) };
     let end = isomark_engine::run(&setup, &Interrupt::default(), &mut sink).unwrap();
     assert_eq!(end, End::Complete);

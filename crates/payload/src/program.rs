@@ -6,6 +6,7 @@
 use crate::kernels;
 use crate::lines::{Line, Lines, write_all};
 use crate::sys::{Array, Fd};
+use crate::windows::Asked;
 use crate::wire::{Job, READY, Reply, WireError};
 use crate::{cpu, files};
 
@@ -49,7 +50,10 @@ fn answer(job: &Job, held: &mut Vec<Array<u64>>) -> Result<Reply, WireError> {
             Ok(reply)
         }
         Job::Write { bytes } => files::write(*bytes),
-        Job::Kernel { name, n, isa, millis, tsc_hz } => kernels::job(name, *n, *isa, *millis, *tsc_hz),
+        Job::Kernel { name, n, isa, millis, tsc_hz, injected } => {
+            let asked = Asked { millis: *millis, tsc_hz: *tsc_hz, injected: *injected };
+            kernels::job(name, *n, *isa, asked)
+        }
         Job::Features => Ok(cpu::features()),
     }
 }

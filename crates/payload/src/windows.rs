@@ -58,25 +58,47 @@ fn calibrate(kernel: &mut dyn Kernel, per_ms: u64) -> Result<u64, WireError> {
     Ok(times)
 }
 
-/// Runs the kernel for `millis` and at least ten windows; `work` is that of one iteration.
+/// How long to measure, and what to add.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// At least so long, in ms.
+    pub(crate) millis: u64,
+    /// Ticks of the time-stamp counter per second.
+    pub(crate) tsc_hz: u64,
+    /// Busy time added to each window, in thousandths of what it took.
+    pub(crate) injected: u64,
+}
+
+/// Keeps the CPU busy until `injected` thousandths of the window's own time have gone by; the moment it ends.
+fn inject(since: u64, injected: u64) -> u64 {
+    let now = ticks();
+    if injected == 0 {
+        return now;
+    }
+    let more = u128::from(now.saturating_sub(since)) * u128::from(injected) / 1000;
+    let until = now.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
+    loop {
+        let now = ticks();
+        if now >= until {
+            return now;
+        }
+    }
+}
+
+/// Runs the kernel for `asked.millis` and at least ten windows; `work` is that of one iteration.
 ///
 /// # Errors
 /// The kernel's own, or a counter that does not advance.
-pub(crate) fn measure(
-    kernel: &mut dyn Kernel,
-    work: u64,
-    millis: u64,
-    tsc_hz: u64,
-) -> Result<Windows, WireError> {
-    let per_ms = (tsc_hz / 1000).max(1);
+pub(crate) fn measure(kernel: &mut dyn Kernel, work: u64, asked: Asked) -> Result<Windows, WireError> {
+    let per_ms = (asked.tsc_hz / 1000).max(1);
     repeat(kernel, WARM_UPS as u64)?;
     let times = calibrate(kernel, per_ms)?;
-    let enough = millis.saturating_mul(per_ms);
+    let enough = asked.millis.saturating_mul(per_ms);
     let start = ticks();
     let (mut last, mut best, mut count) = (start, u64::MAX, 0);
     while count < LEAST_WINDOWS || last - start < enough {
         repeat(kernel, times)?;
-        let now = ticks();
+        let now = inject(last, asked.injected);
         best = best.min(elapsed(last, now)?);
         last = now;
         count += 1;
@@ -107,11 +129,26 @@ mod tests {
         }
     }
 
+    const fn asked(millis: u64, tsc_hz: u64) -> Asked {
+        Asked { millis, tsc_hz, injected: 0 }
+    }
+
+    #[test]
+    fn what_is_injected_is_a_share_of_the_window() {
+        for (injected, least) in [(0, 1.0), (50, 1.05), (1000, 2.0)] {
+            let since = ticks();
+            let worked = (0..100_000_u64).fold(0_u64, |sum, i| std::hint::black_box(sum.wrapping_add(i)));
+            let plain = ticks() - since;
+            let until = inject(since, injected);
+            assert!(worked > 0 && (until - since) as f64 >= plain as f64 * least, "{injected}");
+        }
+    }
+
     #[test]
     fn an_iteration_longer_than_a_window_is_one() {
         // A thousand ticks a second: every iteration seems to take many milliseconds.
         let mut kernel = Counter { done: 0, most: u64::MAX };
-        let windows = measure(&mut kernel, 5, 0, 1000).unwrap();
+        let windows = measure(&mut kernel, 5, asked(0, 1000)).unwrap();
         assert_eq!((windows.count, windows.work), (10, 5));
         // Two to warm up, two to see how long one takes, ten windows.
         assert_eq!(kernel.done, 14);
@@ -121,14 +158,14 @@ mod tests {
     #[test]
     fn short_iterations_share_a_window_and_all_are_counted() {
         let mut kernel = Counter { done: 0, most: u64::MAX };
-        let windows = measure(&mut kernel, 1, 1, 100_000_000).unwrap();
+        let windows = measure(&mut kernel, 1, asked(1, 100_000_000)).unwrap();
         assert!(windows.work > 1 && windows.count >= 10);
         assert!(windows.work * windows.count < kernel.done);
     }
 
     #[test]
     fn a_refusal_ends_the_measurement() {
-        let refused = measure(&mut Counter { done: 0, most: 9 }, 1, 0, 1000).err();
+        let refused = measure(&mut Counter { done: 0, most: 9 }, 1, asked(0, 1000)).err();
         assert_eq!(refused, Some(WireError("tired".into())));
     }
 }

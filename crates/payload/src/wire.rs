@@ -86,6 +86,8 @@ pub enum Job {
         millis: u64,
         /// Ticks of the time-stamp counter per second, as the host calibrated it.
         tsc_hz: u64,
+        /// Work injected into every window, in thousandths of its own time: a regression whose truth is known.
+        injected: u64,
     },
     /// What the CPU looks like from inside.
     Features,
@@ -98,8 +100,9 @@ impl fmt::Display for Job {
             Self::Echo(token) => write!(f, "echo token={token}"),
             Self::Touch { bytes } => write!(f, "touch bytes={bytes}"),
             Self::Write { bytes } => write!(f, "write bytes={bytes}"),
-            Self::Kernel { name, n, isa, millis, tsc_hz } => {
-                write!(f, "kernel name={name} n={n} isa={isa} millis={millis} tsc_hz={tsc_hz}")
+            Self::Kernel { name, n, isa, millis, tsc_hz, injected } => {
+                write!(f, "kernel name={name} n={n} isa={isa} millis={millis} tsc_hz={tsc_hz}")?;
+                if *injected == 0 { Ok(()) } else { write!(f, " injected={injected}") }
             }
             Self::Features => f.write_str("features"),
         }
@@ -122,6 +125,7 @@ impl FromStr for Job {
                 isa: fields.str("isa")?.parse()?,
                 millis: fields.u64("millis")?,
                 tsc_hz: fields.u64("tsc_hz")?,
+                injected: if fields.0.contains_key("injected") { fields.u64("injected")? } else { 0 },
             }),
             "features" => Ok(Self::Features),
             other => Err(WireError(format!("job {other:?} is unknown"))),
@@ -241,7 +245,10 @@ mod tests {
         round_trips(&Job::Write { bytes: 0 });
         round_trips(&Job::Features);
         for isa in [Isa::Baseline, Isa::Avx2, Isa::Avx512, Isa::Auto] {
-            round_trips(&Job::Kernel { name: "dgemm".into(), n: 64, isa, millis: 50, tsc_hz: 2_600_000_000 });
+            for injected in [0, 50] {
+                let (name, tsc_hz) = ("dgemm".to_owned(), 2_600_000_000);
+                round_trips(&Job::Kernel { name, n: 64, isa, millis: 50, tsc_hz, injected });
+            }
         }
     }
 

@@ -85,8 +85,14 @@ fn every_job_is_answered_rightly() {
     }
     for kernel in KERNELS {
         let n = kernel.default_n.min(1024);
-        let job =
-            Job::Kernel { name: kernel.name.into(), n, isa: Isa::Auto, millis: 1, tsc_hz: 1_000_000_000 };
+        let job = Job::Kernel {
+            name: kernel.name.into(),
+            n,
+            isa: Isa::Auto,
+            millis: 1,
+            tsc_hz: 1_000_000_000,
+            injected: 0,
+        };
         let reply = program.answers(&job);
         assert!(kernel.vectorised || reply.str("isa") == Ok("baseline"), "{}", kernel.name);
     }

@@ -34,9 +34,15 @@ pub fn summarise(data: &Dataset<'_>) -> Summary {
         run: run_info(data, noisy),
         headline: headline::headline(data, &cells),
         warnings: warnings::warnings(data, &cells),
-        cells,
+        cells: answers(data.run, cells),
         claims: Vec::new(),
     }
+}
+
+/// The cells that answer a question of the user: controls answer for the method.
+fn answers(run: &Run, cells: Vec<CellSummary>) -> Vec<CellSummary> {
+    let control = |at: usize| run.cells[at].arm.as_ref().is_some_and(|arm| arm.control);
+    cells.into_iter().enumerate().filter(|(at, _)| !control(*at)).map(|(_, cell)| cell).collect()
 }
 
 fn run_info(data: &Dataset<'_>, blocks_noisy: Vec<u32>) -> RunInfo {

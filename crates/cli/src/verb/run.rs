@@ -12,6 +12,7 @@ use isomark_core::record::{PayloadRecord, ProgramRecord, RUN_SCHEMA, Run, Sample
 use isomark_core::runtime::{Program, Stdio};
 use isomark_core::store::Folder;
 use isomark_core::{Bench, Error, Image, Runtime, Site};
+use isomark_engine::controls;
 use isomark_engine::plan::{Ask, Found, Plan, Selection, expand, select};
 use isomark_engine::run::{End, Setup};
 use isomark_engine::{date, host, interrupt::Interrupt};
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8> {
         blocks: prepared.run.blocks,
         warmup: prepared.run.warmup,
         until: args.time_budget.or(prepared.budget).map(|budget| began + budget),
+        elsewhere: &[],
         stored: &prepared.stored,
     };
     let end = isomark_engine::run(&setup, &interrupt, &mut sink)?;
@@ -84,7 +86,8 @@ fn begin<'a>(args: &args::Run, site: &Site, shelf: &[&'a dyn Runtime]) -> Result
     let found = select(shelf, &selection)?;
     require(&found, &args.require)?;
     let (bench, host) = bench(args, payload, program, site);
-    let cells = expand(&plan, &found, SHELF, &selection, &bench)?;
+    let mut cells = expand(&plan, &found, SHELF, &selection, &bench)?;
+    controls::ensure(&plan, &found, &mut cells);
     if cells.is_empty() {
         bail!(With(
             exit::NOTHING,
@@ -204,7 +207,12 @@ fn payload(named: Option<&Path>, site: &Site) -> Result<(Image, PayloadRecord), 
 
 /// The plan by name or file, with what the command line changes of it.
 fn plan(args: &args::Run, program: bool) -> Result<Plan, Error> {
-    let ask = Ask { scenario: "program".into(), every: 1, params: std::collections::BTreeMap::new() };
+    let ask = Ask {
+        scenario: "program".into(),
+        every: 1,
+        controls: None,
+        params: std::collections::BTreeMap::new(),
+    };
     // Who names a program and nothing else wants that program measured, as with hyperfine.
     let alone = program && args.plan.is_none() && args.scenario.is_empty();
     let mut plan = if alone {
@@ -214,6 +222,7 @@ fn plan(args: &args::Run, program: bool) -> Result<Plan, Error> {
             blocks: 40,
             warmup: 2,
             budget_s: None,
+            precision: None,
             ask: Vec::new(),
         }
     } else {

@@ -85,7 +85,7 @@ pub fn check(job: &Job, reply: &Reply) -> Result<(), Wrong> {
             exactly(reply, "check", expected::cached_word(("write", *bytes), write_check))
         }
         Job::Features => features(reply),
-        Job::Kernel { name, n, isa, tsc_hz, millis } => kernel(reply, name, *n, *isa, (*tsc_hz, *millis)),
+        Job::Kernel { name, n, isa, tsc_hz, millis, .. } => kernel(reply, name, *n, *isa, (*tsc_hz, *millis)),
     }
 }
 

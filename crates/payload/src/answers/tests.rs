@@ -6,7 +6,7 @@ use crate::wire::Job;
 const N: u64 = 1000;
 
 fn asked() -> Job {
-    Job::Kernel { name: "triad".into(), n: N, isa: Isa::Auto, millis: 5, tsc_hz: 1_000_000 }
+    Job::Kernel { name: "triad".into(), n: N, isa: Isa::Auto, millis: 5, tsc_hz: 1_000_000, injected: 0 }
 }
 
 /// A right reply, built by hand: Σ (i mod 1021) + 3 (i mod 1019 + 1) for i < 1000.
@@ -70,9 +70,17 @@ fn each_missing_field_is_named() {
 
 #[test]
 fn a_path_that_was_not_asked_for_is_caught() {
-    let forced = Job::Kernel { name: "triad".into(), n: N, isa: Isa::Avx512, millis: 5, tsc_hz: 1_000_000 };
+    let forced = Job::Kernel {
+        name: "triad".into(),
+        n: N,
+        isa: Isa::Avx512,
+        millis: 5,
+        tsc_hz: 1_000_000,
+        injected: 0,
+    };
     assert!(matches!(check(&forced, &right()), Err(Wrong::Field { name: "isa", .. })));
-    let unknown = Job::Kernel { name: "knitting".into(), n: N, isa: Isa::Auto, millis: 5, tsc_hz: 1 };
+    let unknown =
+        Job::Kernel { name: "knitting".into(), n: N, isa: Isa::Auto, millis: 5, tsc_hz: 1, injected: 0 };
     assert!(matches!(check(&unknown, &right()), Err(Wrong::Job(_))));
 }
 

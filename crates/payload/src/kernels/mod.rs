@@ -27,7 +27,7 @@ mod trig;
 use crate::catalog;
 use crate::counts;
 use crate::simd::Path;
-use crate::windows::measure;
+use crate::windows::{Asked, measure};
 use crate::wire::{Isa, Reply, WRONG, WireError};
 
 /// One kernel with its data prepared.
@@ -125,15 +125,15 @@ pub(crate) fn prepare(name: &str, n: u64, path: Path) -> Result<Box<dyn Kernel>,
 ///
 /// # Errors
 /// If the kernel, the size or the path is not to be had, or the result is wrong.
-pub(crate) fn job(name: &str, n: u64, isa: Isa, millis: u64, tsc_hz: u64) -> Result<Reply, WireError> {
+pub(crate) fn job(name: &str, n: u64, isa: Isa, asked: Asked) -> Result<Reply, WireError> {
     let kernel = catalog::kernel(name).ok_or_else(|| WireError(format!("kernel {name:?} is unknown")))?;
     let path = Path::resolve(if kernel.vectorised { isa } else { Isa::Baseline })?;
     let work = counts::work(name, n, path.isa()).unwrap_or(0);
-    if work == 0 || tsc_hz < 1000 {
-        return Err(WireError(format!("n={n} and tsc_hz={tsc_hz} leave nothing to measure")));
+    if work == 0 || asked.tsc_hz < 1000 {
+        return Err(WireError(format!("n={n} and tsc_hz={} leave nothing to measure", asked.tsc_hz)));
     }
     let mut ready = prepare(name, n, path)?;
-    let windows = measure(&mut *ready, work, millis, tsc_hz)?;
+    let windows = measure(&mut *ready, work, asked)?;
     let answer = ready.answer().map_err(|e| WireError(format!("{WRONG}{e}")))?;
     Ok(answer
         .more

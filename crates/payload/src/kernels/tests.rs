@@ -4,16 +4,21 @@ use super::{job, prepare};
 use crate::answers;
 use crate::cpu;
 use crate::simd::Path;
+use crate::windows::Asked;
 use crate::wire::{Isa, Job, Reply};
 
 const HZ: u64 = 1_000_000_000;
 
+const fn asked(tsc_hz: u64) -> Asked {
+    Asked { millis: 0, tsc_hz, injected: 0 }
+}
+
 /// Runs a job as the program does, and checks the reply after a trip over the wire.
 #[track_caller]
 fn reply(name: &str, n: u64, isa: Isa) -> Reply {
-    let reply = job(name, n, isa, 0, HZ).unwrap_or_else(|e| panic!("{name} {n} {isa}: {e}"));
+    let reply = job(name, n, isa, asked(HZ)).unwrap_or_else(|e| panic!("{name} {n} {isa}: {e}"));
     let reply = Reply::parse(&reply.to_string()).expect("the reply is one of the wire");
-    let asked = Job::Kernel { name: name.into(), n, isa, millis: 0, tsc_hz: HZ };
+    let asked = Job::Kernel { name: name.into(), n, isa, millis: 0, tsc_hz: HZ, injected: 0 };
     answers::check(&asked, &reply).unwrap_or_else(|e| panic!("{name} {n} {isa}: {e}"));
     reply
 }
@@ -97,7 +102,7 @@ fn bits_do_not_depend_on_how_often_a_kernel_ran() {
 
 #[track_caller]
 fn refuses(name: &str, n: u64, hz: u64, with: &str) {
-    let error = job(name, n, Isa::Baseline, 0, hz).expect_err("must be refused").to_string();
+    let error = job(name, n, Isa::Baseline, asked(hz)).expect_err("must be refused").to_string();
     assert!(error.contains(with), "{name} {n}: {error}");
 }
 

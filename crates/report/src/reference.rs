@@ -37,9 +37,15 @@ pub fn is_floor(run: &Run, runtime: &str) -> bool {
 }
 
 fn counterpart(run: &Run, cell: &Cell, runtime: &str) -> Option<usize> {
+    counterpart_in(&run.cells, cell, runtime)
+}
+
+fn counterpart_in(cells: &[Cell], cell: &Cell, runtime: &str) -> Option<usize> {
     let candidates = || {
-        let all = run.cells.iter().enumerate();
-        all.filter(move |(_, other)| other.runtime == runtime && other.scenario == cell.scenario)
+        let all = cells.iter().enumerate();
+        let same = move |other: &Cell| other.runtime == runtime && other.scenario == cell.scenario;
+        // A control is the same cell again, and never what others are compared with.
+        all.filter(move |(_, other)| same(other) && !other.arm.as_ref().is_some_and(|arm| arm.control))
     };
     if let Some((exact, _)) = candidates().find(|(_, other)| other.params == cell.params) {
         return Some(exact);
@@ -53,4 +59,27 @@ fn counterpart(run: &Run, cell: &Cell, runtime: &str) -> Option<usize> {
 /// The parameters that mean the same for every runtime.
 fn shared(params: &Params) -> Vec<(&str, &isomark_core::Value)> {
     params.iter().filter(|(key, _)| !OWN.contains(key)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use isomark_core::record::Arm;
+
+    use super::*;
+
+    fn cell(runtime: &str, provision: &str, arm: Option<Arm>) -> Cell {
+        let params = Params::new().with("provision", provision);
+        let (scenario, metrics) = ("disk".to_owned(), Vec::new());
+        Cell { runtime: runtime.to_owned(), scenario, params, every: 1, metrics, skipped: None, arm }
+    }
+
+    #[test]
+    fn a_control_takes_nobodys_reference_away() {
+        let again = Arm { label: "again".into(), of: Some(0), control: true, handicap: 0.0 };
+        let cells =
+            vec![cell("process", "host", None), cell("process", "host", Some(again)), cell("a", "x", None)];
+        let found = counterpart_in(&cells, &cells[2], "process");
+        assert_eq!(found, Some(0));
+        assert_eq!(counterpart_in(&cells[1..], &cells[2], "process"), None);
+    }
 }

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use isomark_core::payload::Job;
+use isomark_core::payload::{Job, Probe, Storm};
 use isomark_core::runtime::{Program, Stdio};
 use isomark_core::{Ability, Error, Exit, Image, Kind, Runtime, Site, Spec, account};
 use isomark_runtimes::{embedded, shelf};
@@ -127,12 +127,28 @@ fn the_payload_answers_in_order_and_ends_well() {
     });
 }
 
+fn storm(kind: Storm) -> Job {
+    Job::Storm { kind, most: 8 << 20, millis: 10_000, tsc_hz: 1_000_000_000 }
+}
+
 #[test]
 fn every_job_is_answered_rightly() {
     let jobs = [
         Job::Touch { bytes: 8 << 20 },
         Job::Write { bytes: 1 << 20 },
         Job::Features,
+        Job::Free,
+        Job::Work { steps: 1000 },
+        Job::Probe(Probe::Host),
+        Job::Probe(Probe::Peek { path: "/proc/version".into(), bytes: 100 }),
+        Job::Probe(Probe::Unix { name: "nobody listens here".into() }),
+        Job::Plant { token: u64::from(std::process::id()) },
+        storm(Storm::Spin),
+        Job::Calm,
+        storm(Storm::Allocate),
+        Job::Calm,
+        storm(Storm::Sync),
+        Job::Calm,
         Job::Kernel {
             name: "sha256".into(),
             n: 4096,

@@ -4,9 +4,11 @@
 //! the two cannot disagree. Without the `program` feature this crate has no dependencies and no `unsafe`.
 
 pub mod answers;
+pub mod canary;
 pub mod catalog;
 pub mod counts;
 pub mod data;
+pub mod job;
 pub mod wire;
 
 #[cfg(feature = "program")]
@@ -20,13 +22,22 @@ mod kernels;
 #[cfg(feature = "program")]
 mod lines;
 #[cfg(feature = "program")]
+mod probe;
+#[cfg(feature = "program")]
 pub mod program;
 #[cfg(feature = "program")]
 mod simd;
 #[cfg(feature = "program")]
+mod storm;
+#[cfg(feature = "program")]
+mod sweep;
+#[cfg(feature = "program")]
 mod sys;
 #[cfg(feature = "program")]
 mod windows;
+#[cfg(feature = "program")]
+mod wreck;
 
 pub use catalog::{KERNELS, Kernel, Kind, kernel};
-pub use wire::{Isa, Job, READY, Reply, WireError};
+pub use job::{Break, Class, Job, Probe, Storm};
+pub use wire::{Isa, READY, Reply, WireError};

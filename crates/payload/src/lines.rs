@@ -2,7 +2,7 @@
 //!
 //! A line of more than [`MAX_LINE`] bytes before its newline is dropped up to its newline and reported once: a flood costs no memory.
 
-use crate::sys::Fd;
+use crate::sys::{Fd, input_waits};
 use crate::wire::{MAX_LINE, WireError};
 
 /// What came in.
@@ -49,6 +49,11 @@ impl<'a> Lines<'a> {
             }
             self.held.extend_from_slice(&chunk[..got]);
         }
+    }
+
+    /// Whether there is something to read, or the end: a look without waiting.
+    pub(crate) fn waits(&self) -> bool {
+        self.held.contains(&b'\n') || input_waits()
     }
 
     fn take(&mut self, line: &[u8]) -> Line {

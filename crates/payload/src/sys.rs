@@ -1,9 +1,14 @@
 //! The system calls and instructions the payload needs, one per function.
 //!
-//! Only calls that a small single-threaded guest kernel can serve. Interrupted calls are repeated here, so
-//! nobody above sees `EINTR`. Each error carries its call's name.
+//! Measuring needs only calls that a small single-threaded guest kernel can serve; the others ([`child`], [`look`],
+//! [`call`]) are asked for and may be refused. Interrupted calls are repeated here, so nobody above sees `EINTR`. Each
+//! error carries its call's name.
 
 #![expect(unsafe_code, reason = "this module is where the crate meets the kernel and the CPU")]
+
+pub(crate) mod call;
+pub(crate) mod child;
+pub(crate) mod look;
 
 use crate::wire::WireError;
 use std::arch::x86_64 as cpu;
@@ -74,6 +79,17 @@ impl Fd {
         }
     }
 
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// The kernel's number.
+    pub(crate) fn open(path: &CStr) -> Result<Self, i32> {
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        // SAFETY: path is a C string that outlives the call.
+        let fd = unsafe { libc::openat(libc::AT_FDCWD, path.as_ptr(), flags) };
+        if fd < 0 { Err(errno()) } else { Ok(Self(fd)) }
+    }
+
     /// Back to the first byte.
     pub(crate) fn rewind(&self) -> Result<(), WireError> {
         // SAFETY: takes no pointers.
@@ -108,46 +124,16 @@ pub(crate) fn getpid() -> i32 {
     unsafe { libc::getpid() }
 }
 
-/// Forks; `None` in the child.
-fn fork() -> Result<Option<c_int>, WireError> {
-    // SAFETY: the process has one thread, so the child inherits no lock that somebody else held.
-    match unsafe { libc::fork() } {
-        0 => Ok(None),
-        child if child > 0 => Ok(Some(child)),
-        _ => Err(failed("fork")),
-    }
+/// The number of the error that the last call left.
+fn errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
-/// Ends this process without running anything at its end.
-fn exit_now(code: c_int) -> ! {
-    // SAFETY: takes no pointers and does not return.
-    unsafe { libc::_exit(code) }
-}
-
-/// Waits for one child and gives its raw status.
-fn wait(child: c_int) -> Result<c_int, WireError> {
-    let mut status = 0;
-    loop {
-        // SAFETY: status is writable for the length of the call.
-        let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
-        if waited == child {
-            return Ok(status);
-        }
-        if waited >= 0 || !interrupted() {
-            return Err(failed("waitpid"));
-        }
-    }
-}
-
-/// Forks a child that exits with `code` at once, waits for it and gives the code it really ended with.
-pub(crate) fn fork_exit_wait(code: u8) -> Result<i32, WireError> {
-    let Some(child) = fork()? else { exit_now(code.into()) };
-    let status = wait(child)?;
-    if libc::WIFEXITED(status) {
-        Ok(libc::WEXITSTATUS(status))
-    } else {
-        Err(WireError(format!("fork: the child ended with status {status:#x}")))
-    }
+/// Whether something, or the end of the input, waits on standard input.
+pub(crate) fn input_waits() -> bool {
+    let mut fd = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one live, writable entry, as the count says.
+    unsafe { libc::poll(&raw mut fd, 1, 0) != 0 }
 }
 
 /// Types for which all-zero bytes, and any other bytes, are a value.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+pub use crate::job::{Break, Class, Job, Probe, Storm};
+
 /// The payload's first line, newline included: its first byte ends the startup measurement.
 pub const READY: &str = "ready isomark-payload/1\n";
 
@@ -59,80 +61,6 @@ impl FromStr for Isa {
     }
 }
 
-/// One request to the payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Job {
-    /// Answer with the same token: one round trip.
-    Echo(u64),
-    /// Map `bytes`, write to every 4 KiB page and hold them until the payload ends.
-    Touch {
-        /// Size in bytes.
-        bytes: u64,
-    },
-    /// Write `bytes` of known content to `isomark.dat` in the current directory, sync, read back, keep the file.
-    Write {
-        /// Size in bytes.
-        bytes: u64,
-    },
-    /// Run one kernel of [`crate::KERNELS`].
-    Kernel {
-        /// Name in the catalog.
-        name: String,
-        /// Size, as the catalog defines it for the kernel.
-        n: u64,
-        /// Instruction-set path.
-        isa: Isa,
-        /// How long to keep running, in ms; split into windows of 2–5 ms where one iteration is shorter.
-        millis: u64,
-        /// Ticks of the time-stamp counter per second, as the host calibrated it.
-        tsc_hz: u64,
-        /// Work injected into every window, in thousandths of its own time: a regression whose truth is known.
-        injected: u64,
-    },
-    /// What the CPU looks like from inside.
-    Features,
-}
-
-impl fmt::Display for Job {
-    /// One line without its newline.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Echo(token) => write!(f, "echo token={token}"),
-            Self::Touch { bytes } => write!(f, "touch bytes={bytes}"),
-            Self::Write { bytes } => write!(f, "write bytes={bytes}"),
-            Self::Kernel { name, n, isa, millis, tsc_hz, injected } => {
-                write!(f, "kernel name={name} n={n} isa={isa} millis={millis} tsc_hz={tsc_hz}")?;
-                if *injected == 0 { Ok(()) } else { write!(f, " injected={injected}") }
-            }
-            Self::Features => f.write_str("features"),
-        }
-    }
-}
-
-impl FromStr for Job {
-    type Err = WireError;
-
-    fn from_str(line: &str) -> Result<Self, WireError> {
-        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let fields = Reply::fields(rest)?;
-        match verb {
-            "echo" => Ok(Self::Echo(fields.u64("token")?)),
-            "touch" => Ok(Self::Touch { bytes: fields.u64("bytes")? }),
-            "write" => Ok(Self::Write { bytes: fields.u64("bytes")? }),
-            "kernel" => Ok(Self::Kernel {
-                name: fields.str("name")?.to_owned(),
-                n: fields.u64("n")?,
-                isa: fields.str("isa")?.parse()?,
-                millis: fields.u64("millis")?,
-                tsc_hz: fields.u64("tsc_hz")?,
-                injected: if fields.0.contains_key("injected") { fields.u64("injected")? } else { 0 },
-            }),
-            "features" => Ok(Self::Features),
-            other => Err(WireError(format!("job {other:?} is unknown"))),
-        }
-    }
-}
-
 /// The fields of a `done` line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply(BTreeMap<String, String>);
@@ -165,7 +93,13 @@ impl Reply {
         }
     }
 
-    fn fields(text: &str) -> Result<Self, WireError> {
+    /// Whether a field is there.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    pub(crate) fn fields(text: &str) -> Result<Self, WireError> {
         let pair = |word: &str| {
             word.split_once('=')
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
@@ -232,25 +166,6 @@ impl std::error::Error for WireError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn round_trips(job: &Job) {
-        assert_eq!(job.to_string().parse::<Job>().as_ref(), Ok(job));
-    }
-
-    #[test]
-    fn every_job_survives_the_wire() {
-        round_trips(&Job::Echo(u64::MAX));
-        round_trips(&Job::Touch { bytes: 64 << 20 });
-        round_trips(&Job::Write { bytes: 0 });
-        round_trips(&Job::Features);
-        for isa in [Isa::Baseline, Isa::Avx2, Isa::Avx512, Isa::Auto] {
-            for injected in [0, 50] {
-                let (name, tsc_hz) = ("dgemm".to_owned(), 2_600_000_000);
-                round_trips(&Job::Kernel { name, n: 64, isa, millis: 50, tsc_hz, injected });
-            }
-        }
-    }
 
     #[track_caller]
     fn refused(line: &str, with: &str) {

@@ -13,6 +13,7 @@ pub mod solution;
 pub mod spectrum;
 
 mod expected;
+mod tales;
 
 use crate::counts;
 use crate::data::{EMPTY, fold, mix};
@@ -85,12 +86,24 @@ pub fn check(job: &Job, reply: &Reply) -> Result<(), Wrong> {
             exactly(reply, "check", expected::cached_word(("write", *bytes), write_check))
         }
         Job::Features => features(reply),
+        Job::Work { steps } => exactly(reply, "check", expected::cached_word(("work", *steps), work_check)),
+        Job::Free
+        | Job::Storm { .. }
+        | Job::Calm
+        | Job::Break { .. }
+        | Job::Probe(_)
+        | Job::Plant { .. }
+        | Job::Sweep { .. } => tales::check(job, reply),
         Job::Kernel { name, n, isa, tsc_hz, millis, .. } => kernel(reply, name, *n, *isa, (*tsc_hz, *millis)),
     }
 }
 
 fn touch_sum(pages: u64) -> u64 {
     (0..pages).fold(0, |s, page| s.wrapping_add(mix(page)))
+}
+
+fn work_check(steps: u64) -> u64 {
+    (0..steps).fold(EMPTY, fold)
 }
 
 fn write_check(bytes: u64) -> u64 {

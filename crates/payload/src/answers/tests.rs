@@ -84,6 +84,10 @@ fn a_path_that_was_not_asked_for_is_caught() {
     assert!(matches!(check(&unknown, &right()), Err(Wrong::Job(_))));
 }
 
+fn answers_work(steps: u64, check: u64) -> bool {
+    super::check(&Job::Work { steps }, &Reply::new().with("check", check)).is_ok()
+}
+
 #[test]
 fn simple_jobs_are_checked_too() {
     let echo = |token: u64| Reply::new().with("token", token);
@@ -100,6 +104,8 @@ fn simple_jobs_are_checked_too() {
     };
     let sum = fold(fold(EMPTY, mix(0)), mix(1) & 0xff);
     assert!(write(9, sum) && !write(8, sum) && !write(9, sum ^ 1));
+    let work = |check: u64| answers_work(3, check);
+    assert!(work(fold(fold(fold(EMPTY, 0), 1), 2)) && !work(0));
     let features = |reported: &str, enabled: &str| {
         check(&Job::Features, &Reply::new().with("reported", reported).with("enabled", enabled)).is_ok()
     };

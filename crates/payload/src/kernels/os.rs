@@ -6,6 +6,7 @@
 use super::{Answer, Kernel, size};
 use crate::counts::{MAPPING, PAGE};
 use crate::data::{EMPTY, fold};
+use crate::sys::child::{Ended, in_child};
 use crate::sys::{self, Array, Fd};
 use crate::wire::WireError;
 use std::hint::black_box;
@@ -164,7 +165,7 @@ impl Kernel for Fork {
     fn iterate(&mut self) -> Result<(), WireError> {
         self.codes = 0;
         for _ in 0..self.n {
-            self.codes += u64::from(sys::fork_exit_wait(EXIT)? == i32::from(EXIT));
+            self.codes += u64::from(in_child(0, || EXIT)? == Ended::Code(EXIT.into()));
         }
         Ok(())
     }

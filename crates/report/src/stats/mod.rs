@@ -5,10 +5,24 @@
 
 pub mod autocorrelation;
 pub mod bootstrap;
+pub mod changes;
+pub mod cliff;
+pub mod controls;
+pub mod dip;
+pub mod energy;
+pub mod hodges_lehmann;
+pub mod holm;
 pub mod median;
+pub mod modes;
+pub mod normal;
 pub mod order;
 pub mod paired;
 pub mod random;
+pub mod rank_sum;
+pub mod ranks;
+mod select;
+pub mod signed_rank;
 pub mod slope;
 pub mod spread;
+pub mod student;
 pub mod verdict;

@@ -109,6 +109,25 @@ mod tests {
     }
 
     #[test]
+    fn tail_ranks_as_scipy_has_them() {
+        // scipy 1.17.1: l = largest k with scipy.stats.binom.cdf(k - 1, n, p) <= 0.025; u = smallest k with
+        // scipy.stats.binom.sf(k - 1, n, p) <= 0.025, ranks from 1.
+        for (n, p, low, high) in [
+            (72, 0.95, 64, 72),
+            (100, 0.95, 90, 100),
+            (200, 0.95, 184, 197),
+            (1000, 0.95, 936, 964),
+            (368, 0.99, 360, 368),
+            (500, 0.99, 490, 500),
+            (1000, 0.99, 983, 997),
+            (10000, 0.99, 9880, 9920),
+            (10000, 0.5, 4902, 5099),
+        ] {
+            check(n, p, Some((low, high)));
+        }
+    }
+
+    #[test]
     fn point_quantiles_by_nearest_rank() {
         let values: Vec<f64> = (1..=40).map(f64::from).collect();
         assert_eq!(quantile(&values[..19], 0.95), None);

@@ -21,7 +21,12 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Measure: run a plan, leave a run folder with a report
-    Run(Run),
+    Run(Box<Run>),
+    /// Compare two variants of a runtime, paired in one run; exit code 3 if b is worse
+    Ab(Box<Ab>),
+    /// Carry out single trials for another isomark
+    #[command(hide = true)]
+    Trials(Trials),
     /// Run a static program once in a runtime, with its streams and exit status passed through
     Exec(Exec),
     /// Show runtimes, scenarios and plans
@@ -75,11 +80,14 @@ pub(crate) struct Run {
     /// Begin no block after this time, e.g. 90s, 10m
     #[arg(long, env = "ISOMARK_TIME_BUDGET", value_name = "T", value_parser = duration)]
     pub time_budget: Option<Duration>,
+    /// End cells whose 95 % interval is this narrow: auto, or half a width such as 2%; never by what it shows
+    #[arg(long, env = "ISOMARK_PRECISION", value_name = "auto|P")]
+    pub precision: Option<String>,
     /// Folder of the run (below bench-results/ by default)
     #[arg(long, env = "ISOMARK_OUT", value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Go on with a run that was cut short
-    #[arg(long, env = "ISOMARK_RESUME", value_name = "DIR", conflicts_with_all = ["plan", "runtime", "scenario", "runs", "seed", "out", "program", "payload"])]
+    #[arg(long, env = "ISOMARK_RESUME", value_name = "DIR", conflicts_with_all = ["plan", "runtime", "scenario", "runs", "seed", "out", "precision", "program", "payload"])]
     pub resume: Option<PathBuf>,
     /// Fail with exit code 6 if one of these runtimes is unavailable
     #[arg(long, env = "ISOMARK_REQUIRE", value_delimiter = ',', value_name = "A,B")]
@@ -102,6 +110,88 @@ pub(crate) struct Run {
     /// No progress bar and no notes
     #[arg(long, short, env = "ISOMARK_QUIET")]
     pub quiet: bool,
+}
+
+/// `isomark ab`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A SPEC is NAME[@BINARY][{key=value,...}]: a runtime, another binary of it (for a built-in runtime: another\nisomark), parameters of the scenario or of the runtime, or payload=FILE.\n\nExamples:\n  isomark ab --a process@./isomark-main --b process            two builds of isomark\n  isomark ab --a 'microvm{memory=32M}' --b 'microvm{memory=256M}'\n  isomark ab --a process --b 'process{payload=./new}' --scenario throughput --param kernel=dgemm\n\nExit codes: 0 b is not worse, 3 b is worse beyond the threshold, 5 inconclusive (with --fail-on inconclusive)"
+)]
+pub(crate) struct Ab {
+    /// First variant: the one that stands
+    #[arg(long, env = "ISOMARK_A", value_name = "SPEC")]
+    pub a: String,
+    /// Second variant: the one that is judged
+    #[arg(long, env = "ISOMARK_B", value_name = "SPEC")]
+    pub b: String,
+    /// Scenarios
+    #[arg(
+        long,
+        env = "ISOMARK_SCENARIO",
+        value_delimiter = ',',
+        value_name = "X,Y",
+        default_value = "startup"
+    )]
+    pub scenario: Vec<String>,
+    /// A parameter of the scenarios, such as kernel=dgemm
+    #[arg(long, value_name = "KEY=VALUE", value_parser = variable)]
+    pub param: Vec<(String, String)>,
+    /// Metrics that are judged (the headline of each scenario by default)
+    #[arg(long, env = "ISOMARK_METRIC", value_delimiter = ',', value_name = "M,N")]
+    pub metric: Vec<String>,
+    /// Exactly so many blocks (by default as many as the precision needs)
+    #[arg(long, env = "ISOMARK_RUNS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub runs: Option<u32>,
+    /// End when the 95 % interval is this narrow (a third of the threshold by default)
+    #[arg(long, env = "ISOMARK_PRECISION", value_name = "P", conflicts_with = "runs")]
+    pub precision: Option<String>,
+    /// Begin no block after this time
+    #[arg(long, env = "ISOMARK_TIME_BUDGET", value_name = "T", value_parser = duration)]
+    pub time_budget: Option<Duration>,
+    /// How much worse is too much: TOML file
+    #[arg(long, env = "ISOMARK_THRESHOLDS", value_name = "FILE")]
+    pub thresholds: Option<PathBuf>,
+    /// What ends with its own exit code: regression (3), inconclusive (5)
+    #[arg(long, env = "ISOMARK_FAIL_ON", value_delimiter = ',', value_enum, default_value = "regression")]
+    pub fail_on: Vec<FailOn>,
+    /// Seed of the order of trials (drawn and stored by default)
+    #[arg(long, env = "ISOMARK_SEED", value_name = "N")]
+    pub seed: Option<u64>,
+    /// Folder of the run (below bench-results/ by default)
+    #[arg(long, env = "ISOMARK_OUT", value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Bound on every wait for an instance
+    #[arg(long, env = "ISOMARK_DEADLINE", value_name = "T", value_parser = duration, default_value = "60s")]
+    pub deadline: Duration,
+    /// How the result is printed: json is one object a metric and line
+    #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+    /// No progress bar and no notes
+    #[arg(long, short, env = "ISOMARK_QUIET")]
+    pub quiet: bool,
+}
+
+/// What a gate fails on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Worse beyond the threshold: exit code 3.
+    Regression,
+    /// Nothing can be said: exit code 5.
+    Inconclusive,
+}
+
+/// `isomark trials`.
+#[derive(Debug, Args)]
+pub(crate) struct Trials {
+    /// Runtime
+    #[arg(long, value_name = "R")]
+    pub runtime: String,
+    /// Another payload ELF
+    #[arg(long, value_name = "FILE")]
+    pub payload: Option<PathBuf>,
+    /// Bound on every wait for an instance
+    #[arg(long, value_name = "T", value_parser = duration, default_value = "60s")]
+    pub deadline: Duration,
 }
 
 /// `isomark exec`.
@@ -195,7 +285,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// "64M", "1G", "134217728": bytes.
-fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let shift = match unit.trim_end_matches("iB").trim_end_matches('B').to_ascii_uppercase().as_str() {
         "" => 0,

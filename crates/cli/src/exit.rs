@@ -11,8 +11,12 @@ pub(crate) const FINE: u8 = 0;
 pub(crate) const INTERNAL: u8 = 1;
 /// Usage or bad input.
 pub(crate) const USAGE: u8 = 2;
+/// Something got worse beyond its threshold.
+pub(crate) const REGRESSION: u8 = 3;
 /// Nothing was selected.
 pub(crate) const NOTHING: u8 = 4;
+/// Nothing can be said, where that was asked to count.
+pub(crate) const INCONCLUSIVE: u8 = 5;
 /// A required runtime is unavailable, or the host is unfit.
 pub(crate) const UNFIT: u8 = 6;
 /// A payload answered wrongly.

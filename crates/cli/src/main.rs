@@ -3,9 +3,12 @@
 //! Results go to stdout, everything else to stderr; the exit code says what happened (see [`exit`]).
 
 mod args;
+mod elsewhere;
 mod exit;
+mod measure;
 mod place;
 mod progress;
+mod spec;
 mod verb;
 
 use std::process::ExitCode;
@@ -18,6 +21,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.verb {
         Verb::Run(args) => verb::run::run(args),
+        Verb::Ab(args) => verb::ab::ab(args),
+        Verb::Trials(args) => verb::trials::trials(args),
         Verb::Exec(args) => verb::exec::exec(args),
         Verb::List(args) => verb::list::list(args),
         Verb::Doctor(args) => verb::doctor::doctor(args),

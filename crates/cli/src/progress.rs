@@ -9,11 +9,13 @@ use isomark_core::Error;
 use isomark_core::record::Outcome;
 use isomark_core::store::Writer;
 use isomark_engine::{Event, Sink};
+use isomark_report::precision::Precision;
 
 /// Stores every sample as it ends and shows how far the run is.
 pub(crate) struct Progress {
     writer: Writer,
     bar: ProgressBar,
+    precision: Option<Precision>,
     /// Whether a payload answered wrongly.
     pub wrong: bool,
     /// Trials that failed.
@@ -21,14 +23,14 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A run that is stored through `writer`; shown on a terminal, unless `quiet` or in CI.
-    pub(crate) fn new(writer: Writer, quiet: bool) -> Self {
+    /// A run that is stored through `writer` and may end by `precision`; shown on a terminal, unless `quiet` or in CI.
+    pub(crate) fn new(writer: Writer, precision: Option<Precision>, quiet: bool) -> Self {
         let shown = !quiet && std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
         let target = if shown { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} trials, {eta} left  {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { writer, bar, wrong: false, failed: 0 }
+        Self { writer, bar, precision, wrong: false, failed: 0 }
     }
 
     /// Takes the bar away.
@@ -46,15 +48,23 @@ impl Sink for Progress {
                 self.bar.set_message(format!("{} {}", cell.runtime, cell.scenario));
                 Ok(())
             }
-            Event::Stored(_) => Ok(()),
+            Event::Stored(sample) => {
+                self.precision.iter_mut().for_each(|p| p.add(sample));
+                Ok(())
+            }
             Event::Sample(sample) => {
                 if let Outcome::Failed(failure) = &sample.outcome {
                     self.failed += 1;
                     self.wrong |= failure.kind == "wrong-answer";
                 }
+                self.precision.iter_mut().for_each(|p| p.add(sample));
                 self.writer.sample(sample)
             }
             Event::Block(block) => self.writer.block(block),
         }
+    }
+
+    fn precise(&mut self, cell: usize) -> bool {
+        self.precision.as_ref().is_some_and(|p| p.precise(cell))
     }
 }

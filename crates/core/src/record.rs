@@ -33,8 +33,11 @@ pub struct Run {
     pub seed: u64,
     /// Trials of each cell before the first block; stored, and left out of statistics.
     pub warmup: u32,
-    /// Blocks.
+    /// Blocks; at most so many where a precision is asked for.
     pub blocks: u32,
+    /// Cells end when their intervals are this narrow: `auto`, or half a width such as `2 %`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
     /// The expanded plan.
     pub cells: Vec<Cell>,
     /// Runtimes that were asked for, in the order of the shelf.

@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ab;
 pub mod answers;
 pub mod charts;
 pub mod dataset;
@@ -26,6 +27,7 @@ pub mod headline;
 pub mod html;
 pub mod markdown;
 pub mod noise;
+pub mod precision;
 pub mod reference;
 pub mod region;
 pub mod samples_csv;

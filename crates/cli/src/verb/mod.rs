@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub(crate) mod ab;
 pub(crate) mod clean;
 pub(crate) mod doctor;
 pub(crate) mod exec;
@@ -7,3 +8,4 @@ pub(crate) mod list;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod shell;
+pub(crate) mod trials;

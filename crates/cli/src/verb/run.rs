@@ -4,28 +4,27 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use isomark_core::record::{PayloadRecord, ProgramRecord, RUN_SCHEMA, Run, Sample};
+use isomark_core::record::Run;
 use isomark_core::runtime::{Program, Stdio};
 use isomark_core::store::Folder;
-use isomark_core::{Bench, Error, Image, Runtime, Site};
+use isomark_core::{Error, Image, Runtime, Site};
 use isomark_engine::controls;
+use isomark_engine::interrupt::Interrupt;
 use isomark_engine::plan::{Ask, Found, Plan, Selection, expand, select};
-use isomark_engine::run::{End, Setup};
-use isomark_engine::{date, host, interrupt::Interrupt};
+use isomark_engine::run::End;
 use isomark_report::Options;
+use isomark_report::precision::Target;
 use isomark_scenarios::{PLANS, SHELF};
 
 use crate::args::{self, Format};
 use crate::exit::{self, With};
+use crate::measure::{self, Asked, Prepared, append_step_summary, bench, carry_out, payload};
 use crate::place::Place;
-use crate::progress::Progress;
 
-/// Where runs go when no folder is named.
-const RESULTS: &str = "bench-results";
 /// The plan when none is named.
 const DEFAULT_PLAN: &str = "quick";
 
@@ -37,43 +36,14 @@ pub(crate) fn run(args: &args::Run) -> Result<u8> {
     let shelf = shelf.iter().map(AsRef::as_ref).collect::<Vec<_>>();
     let began = Instant::now();
     let stored = args.resume.as_deref().map(Folder::open).transpose()?;
-    let prepared = match &stored {
+    let mut prepared = match &stored {
         Some((folder, run)) => resume(args, folder.clone(), run.clone(), place.site(), &shelf)?,
         None => begin(args, place.site(), &shelf)?,
     };
-    let mut sink = Progress::new(prepared.folder.append()?, args.quiet);
-    let setup = Setup {
-        cells: &prepared.run.cells,
-        found: &prepared.found,
-        scenarios: SHELF,
-        bench: &prepared.bench,
-        seed: prepared.run.seed,
-        blocks: prepared.run.blocks,
-        warmup: prepared.run.warmup,
-        until: args.time_budget.or(prepared.budget).map(|budget| began + budget),
-        elsewhere: &[],
-        stored: &prepared.stored,
-    };
-    let end = isomark_engine::run(&setup, &interrupt, &mut sink)?;
-    sink.finish();
+    prepared.budget = args.time_budget.or(prepared.budget);
+    let (end, code) = carry_out(&prepared, &interrupt, (began, args.quiet))?;
     tell(args, &prepared.folder, &prepared.run, end)?;
-    Ok(match end {
-        End::Signal(signal) => exit::of_signal(signal),
-        _ if sink.wrong => exit::WRONG,
-        _ => exit::FINE,
-    })
-}
-
-/// A run that is ready to go.
-struct Prepared<'a> {
-    folder: Folder,
-    run: Run,
-    found: Vec<Found<'a>>,
-    bench: Bench,
-    /// What was measured before an interruption.
-    stored: Vec<Sample>,
-    /// The plan's own time budget.
-    budget: Option<Duration>,
+    Ok(code)
 }
 
 fn begin<'a>(args: &args::Run, site: &Site, shelf: &[&'a dyn Runtime]) -> Result<Prepared<'a>> {
@@ -85,7 +55,7 @@ fn begin<'a>(args: &args::Run, site: &Site, shelf: &[&'a dyn Runtime]) -> Result
     let selection = Selection { runtimes: args.runtime.clone(), scenarios: args.scenario.clone() };
     let found = select(shelf, &selection)?;
     require(&found, &args.require)?;
-    let (bench, host) = bench(args, payload, program, site);
+    let (bench, host) = bench(args.deadline, payload, program, site);
     let mut cells = expand(&plan, &found, SHELF, &selection, &bench)?;
     controls::ensure(&plan, &found, &mut cells);
     if cells.is_empty() {
@@ -99,30 +69,18 @@ fn begin<'a>(args: &args::Run, site: &Site, shelf: &[&'a dyn Runtime]) -> Result
             why.first().map_or(String::new(), |skip| format!("{}; remedy: {}", skip.reason, skip.remedy));
         bail!(With(exit::UNFIT, format!("nothing of this can run here: {first}")));
     }
-    let now = date::now();
-    let id = format!("{}-{}-{}", date::for_folder(now), file_safe(&host.name), file_safe(&plan.name));
-    let run = Run {
-        schema: RUN_SCHEMA.into(),
-        id: id.clone(),
-        started: date::rfc3339(now),
-        isomark: env!("CARGO_PKG_VERSION").into(),
-        argv: std::env::args().collect(),
+    let asked = Asked {
         plan: plan.name,
-        seed: args.seed.unwrap_or_else(|| seed(now.unix_timestamp())),
-        warmup: plan.warmup,
         blocks: plan.blocks,
-        cells,
-        runtimes: found.iter().map(Found::record).collect(),
-        host,
-        payload: record,
-        program: bench.program.as_ref().map(program_record),
+        warmup: plan.warmup,
+        seed: args.seed,
+        precision: args.precision.clone().or(plan.precision),
+        out: args.out.clone(),
     };
-    let dir = args.out.clone().unwrap_or_else(|| Path::new(RESULTS).join(&id));
-    let folder = Folder::create(&dir, &run)?;
-    if args.out.is_none() {
-        point_latest(&id)?;
-    }
-    Ok(Prepared { folder, run, found, bench, stored: Vec::new(), budget })
+    asked.precision.as_deref().map(str::parse::<Target>).transpose()?;
+    let runtimes = found.iter().map(Found::record).collect();
+    let (folder, run) = measure::open(asked, cells, runtimes, &bench, (record, host))?;
+    Ok(Prepared { folder, run, found, bench, elsewhere: Vec::new(), stored: Vec::new(), budget })
 }
 
 fn resume<'a>(
@@ -132,6 +90,10 @@ fn resume<'a>(
     site: &Site,
     shelf: &[&'a dyn Runtime],
 ) -> Result<Prepared<'a>> {
+    if run.cells.iter().any(|cell| cell.arm.as_ref().is_some_and(|arm| !arm.control)) {
+        let text = format!("{} compares two variants: run isomark ab again", folder.dir().display());
+        return Err(Error::Input(text).into());
+    }
     let named = run.payload.path.as_deref().map(Path::new);
     let (payload, record) = payload(named, site)?;
     let refuse = |why: String| Error::Input(format!("{} cannot be resumed: {why}", folder.dir().display()));
@@ -153,7 +115,7 @@ fn resume<'a>(
         }
         None => None,
     };
-    let (bench, host) = bench(args, payload, program, site);
+    let (bench, host) = bench(args.deadline, payload, program, site);
     if (&host.name, &host.kernel, &host.cpu) != (&run.host.name, &run.host.kernel, &run.host.cpu) {
         return Err(
             refuse(format!("it was begun on {} with kernel {}", run.host.name, run.host.kernel)).into()
@@ -162,47 +124,7 @@ fn resume<'a>(
     let runtimes = run.runtimes.iter().map(|r| r.name.clone()).collect::<BTreeSet<_>>();
     let found = shelf.iter().filter(|r| runtimes.contains(r.name())).map(|r| Found::probe(*r)).collect();
     let stored = folder.samples()?;
-    Ok(Prepared { folder, run, found, bench, stored, budget: None })
-}
-
-fn bench(
-    args: &args::Run,
-    payload: Image,
-    program: Option<Program>,
-    site: &Site,
-) -> (Bench, isomark_core::record::Host) {
-    let finding = isomark_runtimes::kvm::classify();
-    let tsc_hz = isomark_runtimes::tsc::calibrate();
-    let probed =
-        host::Probed { kvm_class: finding.class.word().into(), kvm_evidence: finding.evidence, tsc_hz };
-    let scratch = site.dir().to_owned();
-    let bench = Bench {
-        payload,
-        program,
-        tsc_hz,
-        cpus: host::cpus(),
-        llc: host::llc(),
-        deadline: args.deadline,
-        scratch,
-    };
-    (bench, host::read(probed))
-}
-
-/// The built-in payload, or the one that the user names.
-fn payload(named: Option<&Path>, site: &Site) -> Result<(Image, PayloadRecord), Error> {
-    let (image, target, note) = match named {
-        Some(path) => {
-            (Image::open(path)?, "external".to_owned(), Some("the payload was named by the user".into()))
-        }
-        None => {
-            let embedded = isomark_runtimes::embedded::payload(site)?;
-            (embedded, isomark_runtimes::embedded::TARGET.to_owned(), isomark_runtimes::embedded::note())
-        }
-    };
-    let path = named.map(|_| image.path().display().to_string());
-    let record =
-        PayloadRecord { sha256: image.sha256().to_owned(), target, bytes: image.bytes(), path, note };
-    Ok((image, record))
+    Ok(Prepared { folder, run, found, bench, elsewhere: Vec::new(), stored, budget: None })
 }
 
 /// The plan by name or file, with what the command line changes of it.
@@ -288,14 +210,6 @@ fn program_of(path: &str, args: Vec<String>) -> Result<Program, Error> {
     Ok(Program { image, name: path.to_owned(), args, env: super::exec::environment(), stdio: Stdio::Null })
 }
 
-fn program_record(program: &Program) -> ProgramRecord {
-    ProgramRecord {
-        path: program.name.clone(),
-        sha256: program.image.sha256().to_owned(),
-        args: program.args.clone(),
-    }
-}
-
 /// Fails if a required runtime is not among those that can run.
 pub(crate) fn require(found: &[Found<'_>], names: &[String]) -> Result<()> {
     for name in names.iter().filter(|name| !name.is_empty()) {
@@ -311,27 +225,6 @@ pub(crate) fn require(found: &[Found<'_>], names: &[String]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A seed that differs from run to run; stored, so that the run can be repeated.
-fn seed(now: i64) -> u64 {
-    isomark_engine::schedule::Rng::new(now.unsigned_abs() ^ (u64::from(std::process::id()) << 40)).next()
-        >> 32
-}
-
-fn file_safe(text: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
-    text.chars().take(60).map(safe).collect()
-}
-
-/// Points `bench-results/latest` at the newest run: a new link renamed over the old one.
-fn point_latest(id: &str) -> Result<()> {
-    let latest = Path::new(RESULTS).join("latest");
-    let part = Path::new(RESULTS).join("latest.part");
-    let _ = std::fs::remove_file(&part);
-    std::os::unix::fs::symlink(id, &part)
-        .and_then(|()| std::fs::rename(&part, &latest))
-        .with_context(|| format!("point {} at the run", latest.display()))
 }
 
 fn tell(args: &args::Run, folder: &Folder, run: &Run, end: End) -> Result<()> {
@@ -351,15 +244,7 @@ fn tell(args: &args::Run, folder: &Folder, run: &Run, end: End) -> Result<()> {
             End::Signal(_) => eprintln!("interrupted; go on with: isomark run --resume {dir}"),
         }
     }
-    append_step_summary(folder)
-}
-
-/// In GitHub Actions the summary goes to the page of the job.
-fn append_step_summary(folder: &Folder) -> Result<()> {
-    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) else { return Ok(()) };
-    let text = std::fs::read(folder.dir().join("summary.md")).context("read summary.md")?;
-    let file = std::fs::OpenOptions::new().append(true).create(true).open(&path);
-    file.and_then(|mut file| file.write_all(&text)).with_context(|| format!("append to {}", path.display()))
+    append_step_summary(&std::fs::read(folder.dir().join("summary.md")).context("read summary.md")?)
 }
 
 #[cfg(test)]
@@ -379,10 +264,5 @@ mod tests {
         for (name, _) in PLANS {
             assert_eq!(load_plan(name).unwrap().name, *name);
         }
-    }
-
-    #[test]
-    fn a_host_name_cannot_leave_the_folder() {
-        assert_eq!(file_safe("../../etc"), "______etc");
     }
 }

@@ -1,0 +1,211 @@
+//! What `run` and `ab` have in common: what a run is made of, and carrying it out.
+//!
+//! Everything that can be refused is refused before the folder is made; from then on whatever was measured is kept.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use isomark_core::record::{
+    Cell, Host, PayloadRecord, ProgramRecord, RUN_SCHEMA, Run, RuntimeRecord, Sample,
+};
+use isomark_core::runtime::Program;
+use isomark_core::store::Folder;
+use isomark_core::{Bench, Error, Image, Site};
+use isomark_engine::plan::Found;
+use isomark_engine::run::{End, Setup};
+use isomark_engine::{Elsewhere, date, host, interrupt::Interrupt};
+use isomark_report::precision::{Precision, Target};
+use isomark_scenarios::SHELF;
+
+use crate::exit;
+use crate::progress::Progress;
+
+/// Where runs go when no folder is named.
+const RESULTS: &str = "bench-results";
+
+/// A run that is ready to go.
+pub(crate) struct Prepared<'a> {
+    pub folder: Folder,
+    pub run: Run,
+    pub found: Vec<Found<'a>>,
+    pub bench: Bench,
+    /// Who carries out trials that are not for this process, by the name of the runtime.
+    pub elsewhere: Vec<(String, Box<dyn Elsewhere>)>,
+    /// What was measured before an interruption.
+    pub stored: Vec<Sample>,
+    /// No block begins after this time.
+    pub budget: Option<Duration>,
+}
+
+/// What of a run is decided by whoever asks for it.
+pub(crate) struct Asked {
+    /// Name of the plan.
+    pub plan: String,
+    /// Blocks.
+    pub blocks: u32,
+    /// Warm-up trials of each cell.
+    pub warmup: u32,
+    /// Seed, if one was named.
+    pub seed: Option<u64>,
+    /// Precision, if one was asked for.
+    pub precision: Option<String>,
+    /// Folder, if one was named.
+    pub out: Option<PathBuf>,
+}
+
+/// Makes the run folder.
+pub(crate) fn open(
+    asked: Asked,
+    cells: Vec<Cell>,
+    runtimes: Vec<RuntimeRecord>,
+    bench: &Bench,
+    (payload, host): (PayloadRecord, Host),
+) -> Result<(Folder, Run)> {
+    let now = date::now();
+    let id = format!("{}-{}-{}", date::for_folder(now), file_safe(&host.name), file_safe(&asked.plan));
+    let id = if asked.out.is_none() { free(&id) } else { id };
+    let run = Run {
+        schema: RUN_SCHEMA.into(),
+        id: id.clone(),
+        started: date::rfc3339(now),
+        isomark: env!("CARGO_PKG_VERSION").into(),
+        argv: std::env::args().collect(),
+        plan: asked.plan,
+        seed: asked.seed.unwrap_or_else(|| seed(now.unix_timestamp())),
+        warmup: asked.warmup,
+        blocks: asked.blocks,
+        precision: asked.precision,
+        cells,
+        runtimes,
+        host,
+        payload,
+        program: bench.program.as_ref().map(program_record),
+    };
+    let dir = asked.out.clone().unwrap_or_else(|| Path::new(RESULTS).join(&id));
+    let folder = Folder::create(&dir, &run)?;
+    if asked.out.is_none() {
+        point_latest(&id)?;
+    }
+    Ok((folder, run))
+}
+
+/// Carries a run out: how it ended, and the exit code that the trials call for.
+pub(crate) fn carry_out(
+    prepared: &Prepared<'_>,
+    interrupt: &Interrupt,
+    (began, quiet): (Instant, bool),
+) -> Result<(End, u8)> {
+    let target = prepared.run.precision.as_deref().map(str::parse::<Target>).transpose()?;
+    let precision = target.map(|target| Precision::new(&prepared.run, target));
+    let mut sink = Progress::new(prepared.folder.append()?, precision, quiet);
+    let elsewhere =
+        prepared.elsewhere.iter().map(|(name, hand)| (name.clone(), hand.as_ref())).collect::<Vec<_>>();
+    let setup = Setup {
+        cells: &prepared.run.cells,
+        found: &prepared.found,
+        scenarios: SHELF,
+        bench: &prepared.bench,
+        seed: prepared.run.seed,
+        blocks: prepared.run.blocks,
+        warmup: prepared.run.warmup,
+        until: prepared.budget.map(|budget| began + budget),
+        elsewhere: &elsewhere,
+        stored: &prepared.stored,
+    };
+    let end = isomark_engine::run(&setup, interrupt, &mut sink)?;
+    sink.finish();
+    let code = match end {
+        End::Signal(signal) => exit::of_signal(signal),
+        _ if sink.wrong => exit::WRONG,
+        _ => exit::FINE,
+    };
+    Ok((end, code))
+}
+
+/// What all trials share, and the host they run on.
+pub(crate) fn bench(
+    deadline: Duration,
+    payload: Image,
+    program: Option<Program>,
+    site: &Site,
+) -> (Bench, Host) {
+    let finding = isomark_runtimes::kvm::classify();
+    let tsc_hz = isomark_runtimes::tsc::calibrate();
+    let probed =
+        host::Probed { kvm_class: finding.class.word().into(), kvm_evidence: finding.evidence, tsc_hz };
+    let scratch = site.dir().to_owned();
+    let bench = Bench { payload, program, tsc_hz, cpus: host::cpus(), llc: host::llc(), deadline, scratch };
+    (bench, host::read(probed))
+}
+
+/// The built-in payload, or the one that the user names.
+pub(crate) fn payload(named: Option<&Path>, site: &Site) -> Result<(Image, PayloadRecord), Error> {
+    let (image, target, note) = match named {
+        Some(path) => {
+            (Image::open(path)?, "external".to_owned(), Some("the payload was named by the user".into()))
+        }
+        None => {
+            let embedded = isomark_runtimes::embedded::payload(site)?;
+            (embedded, isomark_runtimes::embedded::TARGET.to_owned(), isomark_runtimes::embedded::note())
+        }
+    };
+    let path = named.map(|_| image.path().display().to_string());
+    let record =
+        PayloadRecord { sha256: image.sha256().to_owned(), target, bytes: image.bytes(), path, note };
+    Ok((image, record))
+}
+
+fn program_record(program: &Program) -> ProgramRecord {
+    ProgramRecord {
+        path: program.name.clone(),
+        sha256: program.image.sha256().to_owned(),
+        args: program.args.clone(),
+    }
+}
+
+/// The name, or the name with a number where another run began in the same second.
+fn free(id: &str) -> String {
+    let taken = |name: &String| Path::new(RESULTS).join(name).exists();
+    let numbered = (2..1000).map(|n| format!("{id}-{n}"));
+    std::iter::once(id.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_else(|| id.to_owned())
+}
+
+/// A seed that differs from run to run; stored, so that the run can be repeated.
+fn seed(now: i64) -> u64 {
+    isomark_engine::schedule::Rng::new(now.unsigned_abs() ^ (u64::from(std::process::id()) << 40)).next()
+        >> 32
+}
+
+fn file_safe(text: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
+    text.chars().take(60).map(safe).collect()
+}
+
+/// Points `bench-results/latest` at the newest run: a new link renamed over the old one.
+fn point_latest(id: &str) -> Result<()> {
+    let latest = Path::new(RESULTS).join("latest");
+    let part = Path::new(RESULTS).join("latest.part");
+    let _ = std::fs::remove_file(&part);
+    std::os::unix::fs::symlink(id, &part)
+        .and_then(|()| std::fs::rename(&part, &latest))
+        .with_context(|| format!("point {} at the run", latest.display()))
+}
+
+/// In GitHub Actions the summary goes to the page of the job.
+pub(crate) fn append_step_summary(text: &[u8]) -> Result<()> {
+    use std::io::Write;
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) else { return Ok(()) };
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(&path);
+    file.and_then(|mut file| file.write_all(text)).with_context(|| format!("append to {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_name_cannot_leave_the_folder() {
+        assert_eq!(file_safe("../../etc"), "______etc");
+    }
+}

@@ -1,0 +1,264 @@
+//! `isomark ab`: two variants of a runtime, paired in the blocks of one run, with their controls beside them.
+//!
+//! Both arms go the same way: if one needs a process of its own (another isomark, another payload), so does the other.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use isomark_core::record::{Arm, Cell, RuntimeRecord};
+use isomark_core::{Bench, Error, Metric, Params, Refusal, Runtime, Scenario, Variant};
+use isomark_engine::Elsewhere;
+use isomark_engine::controls::{self, Controls};
+use isomark_engine::interrupt::Interrupt;
+use isomark_engine::plan::Found;
+use isomark_engine::run::End;
+use isomark_report::gate::finding::{Class, Finding};
+use isomark_report::gate::thresholds::{Known, Thresholds};
+use isomark_report::{Dataset, Options, ab as answers};
+use isomark_scenarios::SHELF;
+
+use crate::args::{self, FailOn, Format};
+use crate::elsewhere::Worker;
+use crate::exit::{self, With};
+use crate::measure::{self, Asked, Prepared, append_step_summary, bench, carry_out, payload};
+use crate::place::Place;
+use crate::spec::{self, Named};
+
+/// A comparison ends after this time unless the command line says otherwise.
+const BUDGET: Duration = Duration::from_secs(50);
+/// Blocks at most, where precision decides.
+const BLOCKS: u32 = 5000;
+/// Warm-up trials of each cell.
+const WARMUP: u32 = 2;
+
+/// The verb.
+pub(crate) fn ab(args: &args::Ab) -> Result<u8> {
+    let interrupt = Interrupt::install().context("install signal handlers")?;
+    let place = Place::take()?;
+    let shelf = isomark_runtimes::shelf(place.site());
+    let variants = [args.a.parse::<Variant>()?, args.b.parse::<Variant>()?];
+    let elsewhere = variants.iter().any(spec::is_elsewhere);
+    let named = variants.iter().map(|v| named(v, &shelf)).collect::<Result<Vec<_>, _>>()?;
+    let began = Instant::now();
+    let workers = if elsewhere { workers(&variants, args.deadline)? } else { Vec::new() };
+    let found = if elsewhere { Vec::new() } else { found(&named) };
+    let (image, payload) = payload(None, place.site())?;
+    let (bench, host) = bench(args.deadline, image, None, place.site());
+    let runtimes = if elsewhere {
+        workers.iter().map(|(_, record, _)| record.clone()).collect::<Vec<_>>()
+    } else {
+        found.iter().map(Found::record).collect()
+    };
+    available(&runtimes)?;
+    let cells = cells(args, &variants, &runtimes, &bench)?;
+    let thresholds = thresholds(args.thresholds.as_deref(), &cells, &variants)?;
+    let asked = Asked {
+        plan: "ab".into(),
+        blocks: args.runs.unwrap_or(BLOCKS),
+        warmup: WARMUP,
+        seed: args.seed,
+        precision: precision(args, &cells, &thresholds)?,
+        out: args.out.clone(),
+    };
+    let (folder, run) = measure::open(asked, cells, runtimes, &bench, (payload, host))?;
+    let budget = args.time_budget.or(args.runs.is_none().then_some(BUDGET));
+    let elsewhere =
+        workers.into_iter().map(|(name, _, worker)| (name, Box::new(worker) as Box<dyn Elsewhere>)).collect();
+    let prepared = Prepared { folder, run, found, bench, elsewhere, stored: Vec::new(), budget };
+    let (end, code) = carry_out(&prepared, &interrupt, (began, args.quiet))?;
+    let findings = conclude(args, &prepared, &thresholds, end)?;
+    Ok(if code == exit::FINE { verdict(&findings, &args.fail_on)? } else { code })
+}
+
+/// The runtime of the shelf that a variant stands for, under the variant's name.
+fn named<'r>(variant: &Variant, shelf: &'r [Box<dyn Runtime + '_>]) -> Result<Named<'r>, Error> {
+    let inner = shelf.iter().find(|r| r.name() == variant.runtime);
+    let inner = inner.ok_or_else(|| {
+        let known = shelf.iter().map(|r| r.name()).collect::<Vec<_>>().join(", ");
+        Error::Input(format!("runtime {:?} is not on the shelf: {known}", variant.runtime))
+    })?;
+    Ok(Named { name: variant.to_string(), inner: inner.as_ref() })
+}
+
+/// Both, or one if they have the same name.
+fn found<'r>(named: &'r [Named<'r>]) -> Vec<Found<'r>> {
+    let mut found: Vec<Found<'r>> = Vec::new();
+    for runtime in named {
+        if !found.iter().any(|f| f.runtime.name() == runtime.name) {
+            found.push(Found::probe(runtime));
+        }
+    }
+    found
+}
+
+type Placed = (String, RuntimeRecord, Worker);
+
+fn workers(variants: &[Variant], deadline: Duration) -> Result<Vec<Placed>, Error> {
+    let mut all: Vec<Placed> = Vec::new();
+    for variant in variants {
+        let name = variant.to_string();
+        if all.iter().any(|(known, ..)| *known == name) {
+            continue;
+        }
+        let build = spec::build(variant)?;
+        let worker = Worker::start(&build, deadline)?;
+        let record = spec::record(variant, &build, &worker)?;
+        all.push((name, record, worker));
+    }
+    Ok(all)
+}
+
+fn available(runtimes: &[RuntimeRecord]) -> Result<()> {
+    let gone = runtimes.iter().find_map(|r| Some((&r.name, r.unavailable.as_ref()?)));
+    gone.map_or(Ok(()), |(name, skip)| bail!(With(exit::UNFIT, spec::unavailable(name, skip))))
+}
+
+/// For each scenario a, its controls, and b.
+fn cells(
+    args: &args::Ab,
+    variants: &[Variant],
+    runtimes: &[RuntimeRecord],
+    bench: &Bench,
+) -> Result<Vec<Cell>> {
+    let mut cells = Vec::new();
+    for name in &args.scenario {
+        let scenario = SHELF.iter().find(|s| s.name == name).ok_or_else(|| {
+            let known = SHELF.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
+            Error::Input(format!("scenario {name:?} is not on the shelf: {known}"))
+        })?;
+        let mut first = None;
+        for (variant, label) in variants.iter().zip(["a", "b"]) {
+            let params = spec::params(variant, &args.param);
+            let cell = cell(args, scenario, (variant, label, first), &params, runtimes, bench)?;
+            let at = cells.len();
+            if first.is_none() {
+                let timed = cell.metrics.first().is_some_and(|m| m.unit == "ns" || m.unit.ends_with("/s"));
+                let wanted = if timed { Controls::Injected } else { Controls::Again };
+                let controls = controls::of(&cell, at, wanted)?;
+                cells.push(cell);
+                cells.extend(controls);
+                first = Some(at);
+            } else {
+                cells.push(cell);
+            }
+        }
+    }
+    Ok(cells)
+}
+
+fn cell(
+    args: &args::Ab,
+    scenario: &Scenario,
+    (variant, label, of): (&Variant, &str, Option<usize>),
+    params: &Params,
+    runtimes: &[RuntimeRecord],
+    bench: &Bench,
+) -> Result<Cell> {
+    let name = variant.to_string();
+    let params = (scenario.settle)(params, bench).map_err(|refusal| match refusal {
+        Refusal::Input(why) => anyhow::Error::new(Error::Input(format!("{name}: {why}"))),
+        Refusal::Host(why) => {
+            anyhow::Error::new(With(exit::UNFIT, format!("{}; remedy: {}", why.reason, why.remedy)))
+        }
+    })?;
+    let identity = runtimes.iter().find(|r| r.name == name).and_then(|r| r.identity.as_ref());
+    let lacking = (scenario.needs)(&params)
+        .into_iter()
+        .find(|need| identity.is_some_and(|identity| !identity.can.contains(need)));
+    if let Some(need) = lacking {
+        bail!(With(exit::UNFIT, format!("{name} does not offer {}", need.word())));
+    }
+    let metrics = headline_first((scenario.metrics)(&params), &args.metric, scenario.name)?;
+    let arm = Some(Arm { label: label.into(), of, control: false, handicap: 0.0 });
+    Ok(Cell { runtime: name, scenario: scenario.name.into(), params, every: 1, metrics, skipped: None, arm })
+}
+
+/// The metrics that are judged before the others: precision follows the first.
+fn headline_first(mut metrics: Vec<Metric>, wanted: &[String], scenario: &str) -> Result<Vec<Metric>, Error> {
+    for name in wanted {
+        if !metrics.iter().any(|m| m.name == *name) {
+            let known = metrics.iter().map(|m| m.name.to_string()).collect::<Vec<_>>().join(", ");
+            return Err(Error::Input(format!("--metric {name}: {scenario} has {known}")));
+        }
+    }
+    metrics.sort_by_key(|m| !wanted.is_empty() && !wanted.iter().any(|name| *name == m.name));
+    Ok(metrics)
+}
+
+/// Limits from a file, or the built-in ones.
+fn thresholds(file: Option<&Path>, cells: &[Cell], variants: &[Variant]) -> Result<Thresholds, Error> {
+    let Some(file) = file else { return Ok(Thresholds::default()) };
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|e| Error::Input(format!("thresholds {name}: {e}")))?;
+    let mut known = Known::default();
+    for cell in cells {
+        known.runtime(&cell.runtime);
+        cell.metrics.iter().for_each(|metric| known.metric(&cell.scenario, metric));
+    }
+    variants.iter().for_each(|variant| known.runtime(&variant.runtime));
+    Thresholds::parse(&name, &text, &known)
+}
+
+/// A third of the tightest limit: an interval that wide around 5 % lies beyond a limit of 3 %.
+fn precision(args: &args::Ab, cells: &[Cell], thresholds: &Thresholds) -> Result<Option<String>> {
+    if let Some(asked) = &args.precision {
+        asked.parse::<isomark_report::precision::Target>()?;
+        return Ok(Some(asked.clone()));
+    }
+    let limit = |cell: &Cell| {
+        let metric = cell.metrics.first()?;
+        Some(thresholds.of(&cell.runtime, &cell.scenario, metric).relative)
+    };
+    let tightest = cells.iter().filter_map(limit).filter(|l| *l > 0.0).reduce(f64::min).unwrap_or(0.03);
+    let share = (tightest / 3.0).max(0.001);
+    Ok(args.runs.is_none().then(|| format!("{:.2} %", share * 100.0)))
+}
+
+/// Renders the run and tells what was found.
+fn conclude(
+    args: &args::Ab,
+    prepared: &Prepared<'_>,
+    thresholds: &Thresholds,
+    end: End,
+) -> Result<Vec<Finding>> {
+    let (folder, run) = (&prepared.folder, &prepared.run);
+    isomark_report::render(folder, run, &Options::default())?;
+    let samples = folder.samples()?;
+    let data = Dataset::new(run, &samples, folder.blocks()?)?;
+    let told = answers::told(&data, thresholds, &args.metric);
+    let mut out = std::io::stdout().lock();
+    match args.format {
+        Format::Json => {
+            for one in &told {
+                writeln!(out, "{}", serde_json::to_string(one)?)?;
+            }
+        }
+        Format::Human => write!(out, "{}", answers::table(&told, run))?,
+    }
+    if !args.quiet {
+        let dir = folder.dir().display();
+        match end {
+            End::Complete => eprintln!("report: {dir}/report.html"),
+            End::Budget => eprintln!("the time budget was used up before the precision was reached: {dir}"),
+            End::Signal(_) => eprintln!("interrupted; what was measured is in {dir}"),
+        }
+    }
+    append_step_summary(answers::table(&told, run).as_bytes())?;
+    Ok(told.into_iter().map(|one| one.finding).collect())
+}
+
+fn verdict(findings: &[Finding], fail_on: &[FailOn]) -> Result<u8> {
+    if findings.is_empty() {
+        bail!(With(exit::NOTHING, "nothing was compared: no trial of both variants has values".into()));
+    }
+    let any = |class: Class| findings.iter().any(|f| f.counts_as() == class);
+    Ok(if any(Class::Regression) && fail_on.contains(&FailOn::Regression) {
+        exit::REGRESSION
+    } else if any(Class::Inconclusive) && fail_on.contains(&FailOn::Inconclusive) {
+        exit::INCONCLUSIVE
+    } else {
+        exit::FINE
+    })
+}

@@ -1,0 +1,107 @@
+//! `ab`: two variants in one run, from the shape of its answer to the exit code.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::elf;
+use crate::ground::{Ground, told};
+
+/// The one line that `ab --format json` prints for a single metric.
+#[track_caller]
+fn answer(ground: &Ground, args: &[&str], code: i32) -> Value {
+    let done = ground.expect(&[&["ab", "--format", "json"], args].concat(), code);
+    let lines = String::from_utf8(done.stdout.clone()).unwrap();
+    assert_eq!(lines.trim().lines().count(), 1, "{}", told(&done));
+    serde_json::from_str(&lines).unwrap()
+}
+
+#[test]
+fn a_runtime_against_itself_has_the_shape_of_the_contract() {
+    let ground = Ground::new();
+    let args = ["--a", "process", "--b", "process", "--runs", "20", "--seed", "1", "--out", "r"];
+    let told = answer(&ground, &args, 0);
+    for key in ["scenario", "metric", "ratio", "ci95", "band", "verdict", "n"] {
+        assert!(!told[key].is_null(), "{key}: {told}");
+    }
+    assert_eq!((&told["scenario"], &told["metric"]), (&"startup".into(), &"startup".into()));
+    assert_eq!(told["n"], 20);
+    let words = ["equivalent", "slower", "faster", "inconclusive"];
+    assert!(words.contains(&told["verdict"].as_str().unwrap()), "{told}");
+    let injected = told["injected"].as_array().unwrap();
+    assert_eq!(injected.iter().map(|i| i["handicap"].as_f64().unwrap()).collect::<Vec<_>>(), [0.05, 0.1]);
+    // Variants stay among the cells; controls answer for the method and do not.
+    let summary = ground.json("r/summary.json");
+    assert_eq!(summary["cells"].as_array().unwrap().len(), 2);
+    ground.expect(&["report", "r"], 0);
+    assert!(ground.sites().is_empty());
+}
+
+#[test]
+fn another_build_and_another_payload_run_in_processes_of_their_own() {
+    let ground = Ground::new();
+    let own = format!("process@{}", env!("CARGO_BIN_EXE_isomark"));
+    let told = answer(&ground, &["--a", &own, "--b", "process", "--runs", "6", "--fail-on", "regression"], 0);
+    assert_eq!((&told["a"], &told["b"]), (&own.as_str().into(), &"process".into()));
+    assert_eq!(told["n"], 6);
+    let liar = elf::liar(&ground.path("liar")).display().to_string();
+    let b = format!("process{{payload={liar}}}");
+    ground.expect(&["ab", "--a", "process", "--b", &b, "--runs", "2"], 7);
+    assert!(ground.sites().is_empty(), "{:?}", ground.sites());
+}
+
+#[test]
+fn what_is_plainly_slower_is_a_regression_and_too_little_data_is_inconclusive() {
+    let ground = Ground::new();
+    if !ground.runtimes().contains(&"microvm".to_owned()) {
+        crate::ground::skip!("microvm", "a plainly slower variant needs it");
+    }
+    // A guest kernel and a VMM take several times what a plain process takes.
+    let worse = ["--a", "process", "--b", "microvm", "--runs", "20"];
+    assert_eq!(answer(&ground, &worse, 3)["verdict"], "slower");
+    let better = ["--a", "microvm", "--b", "process", "--runs", "20", "--out", "better"];
+    assert_eq!(answer(&ground, &better, 0)["verdict"], "faster");
+    let few = ["--a", "process", "--b", "microvm", "--runs", "4", "--out", "few"];
+    assert_eq!(answer(&ground, &few, 0)["verdict"], "inconclusive");
+    let few = ["--a", "process", "--b", "microvm", "--runs", "4", "--out", "few5", "--fail-on"];
+    answer(&ground, &[&few[..], &["regression,inconclusive"]].concat(), 5);
+    let lenient = ground.write("lenient.toml", "[default]\ntime = \"100000%\"\n").display().to_string();
+    let args = [&worse[..], &["--thresholds", &lenient, "--out", "lenient"]].concat();
+    assert_eq!(answer(&ground, &args, 0)["verdict"], "equivalent");
+}
+
+#[test]
+fn precision_ends_a_comparison_and_the_cap_does_when_it_cannot() {
+    let ground = Ground::new();
+    let args = ["--a", "process", "--b", "process", "--precision", "100%", "--out", "r", "--seed", "3"];
+    let told = answer(&ground, &args, 0);
+    // The first look comes after twenty blocks, later ones every five.
+    let n = told["n"].as_u64().unwrap();
+    assert!(n >= 20 && n % 5 == 0 && n < 5000, "{told}");
+    let run = ground.json("r/run.json");
+    assert_eq!(run["precision"], "100%");
+}
+
+#[test]
+fn bad_words_are_refused_before_anything_is_made() {
+    let ground = Ground::new();
+    let bad: [(&[&str], &str); 8] = [
+        (&["--a", "proces", "--b", "process"], "not on the shelf"),
+        (&["--a", "process{", "--b", "process"], "not closed"),
+        (&["--a", "process{memry=1M}", "--b", "process"], "memry"),
+        (&["--a", "process@/bin/true", "--b", "process"], "cannot carry out trials"),
+        (&["--a", "process@/nonexistent", "--b", "process"], "cannot carry out trials"),
+        (&["--a", "process", "--b", "process", "--scenario", "start"], "start"),
+        (&["--a", "process", "--b", "process", "--metric", "startpu"], "startpu"),
+        (&["--a", "process", "--b", "process", "--precision", "fine"], "precision"),
+    ];
+    for (args, word) in bad {
+        let done = ground.expect(&[&["ab"], args].concat(), 2);
+        let stderr = String::from_utf8(done.stderr.clone()).unwrap();
+        assert!(stderr.contains(word), "{args:?}: {}", told(&done));
+    }
+    assert!(!ground.path("bench-results").exists() && ground.sites().is_empty());
+    let seen =
+        std::fs::read_dir(ground.dir()).unwrap().map(|e| e.unwrap().file_name()).collect::<BTreeSet<_>>();
+    assert_eq!(seen, ["state".into()].into());
+}

@@ -1,5 +1,7 @@
 //! Which parameters a plan may give: a slip of the pen in a name or a type is refused, and never a silent default.
 
+use std::ops::RangeInclusive;
+
 use isomark_core::{Params, Refusal, Value};
 
 /// What a parameter must be.
@@ -34,6 +36,31 @@ pub(crate) fn check(scenario: &str, params: &Params, own: &[(&str, Is)]) -> Resu
     Ok(())
 }
 
+/// The same parameters with a number between its bounds; `default` where the plan gives none.
+pub(crate) fn number(
+    scenario: &str,
+    params: Params,
+    name: &str,
+    default: u64,
+    bounds: RangeInclusive<u64>,
+) -> Result<Params, Refusal> {
+    let value = params.number(name).unwrap_or(default);
+    if bounds.contains(&value) {
+        return Ok(params.with(name, value));
+    }
+    let (least, most) = bounds.into_inner();
+    Err(Refusal::Input(format!("{scenario}: {name} = {value} must be {least} to {most}")))
+}
+
+/// The same parameters with one of a few words; the first where the plan gives none.
+pub(crate) fn word(scenario: &str, params: Params, name: &str, known: &[&str]) -> Result<Params, Refusal> {
+    let value = params.text(name).or(known.first().copied()).unwrap_or_default().to_owned();
+    if known.contains(&value.as_str()) {
+        return Ok(params.with(name, value.as_str()));
+    }
+    Err(Refusal::Input(format!("{scenario}: {name} = {value:?} is none of {}", known.join(", "))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +70,21 @@ mod tests {
         match check("s", params, &[("cache", Is::Word), ("n", Is::Number)]) {
             Err(Refusal::Input(why)) => assert!(why.contains(with), "{why}"),
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_filled_in_and_what_is_out_of_bounds_refused() {
+        let filled = number("s", Params::new(), "n", 5, 1..=9).unwrap();
+        let filled = word("s", filled, "how", &["idle", "light"]).unwrap();
+        assert_eq!(filled.to_string(), "how=idle n=5");
+        assert_eq!(number("s", Params::new().with("n", 9), "n", 5, 1..=9).unwrap().number("n"), Some(9));
+        let refusals = [
+            number("s", Params::new().with("n", 0), "n", 5, 1..=9),
+            word("s", Params::new().with("how", "hard"), "how", &["idle", "light"]),
+        ];
+        for (refusal, with) in refusals.into_iter().zip(["n = 0 must be 1 to 9", "none of idle, light"]) {
+            assert!(matches!(&refusal, Err(Refusal::Input(why)) if why.contains(with)), "{refusal:?}");
         }
     }
 

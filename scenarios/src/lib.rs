@@ -2,18 +2,30 @@
 //!
 //! A new scenario is one file here and one line in [`SHELF`]; a new shape of run is one file in `plans/`.
 
+mod containment;
+mod creation;
 mod disk;
 mod given;
 mod memory;
+mod numbers;
 mod program;
+mod reclaim;
 mod startup;
 mod throughput;
 
 use isomark_core::Scenario;
 
 /// All scenarios.
-pub const SHELF: &[Scenario] =
-    &[startup::SCENARIO, memory::SCENARIO, disk::SCENARIO, throughput::SCENARIO, program::SCENARIO];
+pub const SHELF: &[Scenario] = &[
+    startup::SCENARIO,
+    creation::SCENARIO,
+    memory::SCENARIO,
+    reclaim::SCENARIO,
+    disk::SCENARIO,
+    throughput::SCENARIO,
+    containment::SCENARIO,
+    program::SCENARIO,
+];
 
 /// The plans that come with isomark, by name, as TOML.
 pub const PLANS: &[(&str, &str)] = &[

@@ -21,7 +21,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 /// Memory when a plan names none, in bytes: a virtual machine's start grows with the RAM it is given, and a payload that
 /// says it is ready needs next to none.
-const MEMORY: u64 = 32 << 20;
+pub(crate) const MEMORY: u64 = 32 << 20;
 
 fn metrics(_: &Params) -> Vec<Metric> {
     let phases = ["create", "start", "stop", "remove"].map(Metric::time);

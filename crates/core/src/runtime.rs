@@ -109,6 +109,8 @@ pub enum Ability {
     Programs,
     /// Memory and CPU time, and tasks where it has any, are limited as its spec says.
     Limits,
+    /// It has a kernel of its own, which panics when its first process leaves.
+    Kernel,
 }
 
 impl Ability {
@@ -121,6 +123,7 @@ impl Ability {
             Self::Memory => "memory accounting",
             Self::Disk => "a root file system of its own",
             Self::Programs => "programs of the user",
+            Self::Kernel => "a kernel of its own that can panic",
             Self::Limits => "limits on memory, CPU time and tasks",
         }
     }

@@ -21,6 +21,9 @@ use crate::runtime::{Ability, Anatomy, Exit, Identity, Instance, Program, Runtim
 /// Memory of an instance when a plan asks for none, in bytes.
 pub const DEFAULT_MEMORY: u64 = 128 << 20;
 
+/// Inner steps that are kept of one trial: those of its first instances, for a thousand tell the same again.
+const MOST_STEPS: usize = 256;
+
 /// Tasks that an instance may have when a scenario asks for no other number.
 pub const DEFAULT_TASKS: u64 = 256;
 
@@ -255,7 +258,9 @@ impl<'a> Trial<'a> {
     fn told(&self, usage: &Usage) {
         let mut log = self.log();
         let began = log.began_ns.unwrap_or(0);
-        log.steps.extend(usage.steps.iter().map(|s| (s.name.clone(), s.at_ns.saturating_sub(began))));
+        let room = MOST_STEPS.saturating_sub(log.steps.len());
+        log.steps
+            .extend(usage.steps.iter().take(room).map(|s| (s.name.clone(), s.at_ns.saturating_sub(began))));
         for (name, count) in &usage.counts {
             log.notes.insert(name.clone(), count.to_string());
         }

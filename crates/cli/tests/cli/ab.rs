@@ -77,7 +77,7 @@ fn precision_ends_a_comparison_and_the_cap_does_when_it_cannot() {
     let told = answer(&ground, &args, 0);
     // The first look comes after twenty blocks, later ones every five.
     let n = told["n"].as_u64().unwrap();
-    assert!(n >= 20 && n % 5 == 0 && n < 5000, "{told}");
+    assert!(n >= 20 && n.is_multiple_of(5) && n < 5000, "{told}");
     let run = ground.json("r/run.json");
     assert_eq!(run["precision"], "100%");
 }

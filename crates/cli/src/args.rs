@@ -1,15 +1,21 @@
 //! The flags. Every one has an environment variable `ISOMARK_…`; every verb has examples.
 
+mod gate;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use gate::{
+    Baseline, BaselineVerb, Check, Compare, Compared, Direction, Export, ExportFormat, Merge,
+};
+
 /// Weighs isolation: one program as a process, in containers and in virtual machines, on one clock.
 #[derive(Debug, Parser)]
 #[command(name = "isomark", version, propagate_version = true, disable_help_subcommand = true)]
 #[command(
-    after_help = "Start here:\n  isomark doctor        what can be measured on this host, and how to get the rest\n  isomark run           startup, memory, disk and throughput of every runtime, with a report\n\nExit codes: 0 fine, 1 internal error, 2 usage or bad input, 4 nothing selected,\n6 required runtime unavailable, 7 a payload answered wrongly, 130/143 interrupted"
+    after_help = "Start here:\n  isomark doctor        what can be measured on this host, and how to get the rest\n  isomark run           startup, memory, disk and throughput of every runtime, with a report\n\nExit codes: 0 fine, 1 internal error, 2 usage or bad input, 3 regression,\n4 nothing selected or compared, 5 inconclusive (if asked with --fail-on),\n6 required runtime unavailable or host unfit, 7 a payload answered wrongly, 130/143 interrupted"
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -35,6 +41,16 @@ pub(crate) enum Verb {
     Doctor(Doctor),
     /// Render the report of a run again
     Report(Report),
+    /// Compare a run with one or several before it
+    Compare(Compare),
+    /// Compare a run with a baseline, and fail if something got worse
+    Check(Check),
+    /// Save, list or take away baselines
+    Baseline(Baseline),
+    /// Make one longer run of several of the same plan
+    Merge(Merge),
+    /// Write a run's answers in another program's format
+    Export(Export),
     /// Take away what dead commands left on this host
     Clean(Clean),
     /// Print a completion script for a shell

@@ -13,7 +13,7 @@ pub(crate) const INTERNAL: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// Something got worse beyond its threshold.
 pub(crate) const REGRESSION: u8 = 3;
-/// Nothing was selected.
+/// Nothing was selected or compared.
 pub(crate) const NOTHING: u8 = 4;
 /// Nothing can be said, where that was asked to count.
 pub(crate) const INCONCLUSIVE: u8 = 5;

@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr; the exit code says what happened (see [`exit`]).
 
 mod args;
+mod ci;
 mod elsewhere;
 mod exit;
 mod measure;
@@ -27,6 +28,11 @@ fn main() -> ExitCode {
         Verb::List(args) => verb::list::list(args),
         Verb::Doctor(args) => verb::doctor::doctor(args),
         Verb::Report(args) => verb::report::report(args),
+        Verb::Compare(args) => verb::check::compare_runs(args),
+        Verb::Check(args) => verb::check::check(args),
+        Verb::Baseline(args) => verb::baseline::baseline(args),
+        Verb::Merge(args) => verb::merge::merge(args),
+        Verb::Export(args) => verb::export::export(args),
         Verb::Clean(args) => verb::clean::clean(args),
         Verb::Completions { shell } => verb::shell::completions(*shell),
         Verb::Man => verb::shell::man(),

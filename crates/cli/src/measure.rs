@@ -194,10 +194,7 @@ fn point_latest(id: &str) -> Result<()> {
 
 /// In GitHub Actions the summary goes to the page of the job.
 pub(crate) fn append_step_summary(text: &[u8]) -> Result<()> {
-    use std::io::Write;
-    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) else { return Ok(()) };
-    let file = std::fs::OpenOptions::new().append(true).create(true).open(&path);
-    file.and_then(|mut file| file.write_all(text)).with_context(|| format!("append to {}", path.display()))
+    crate::ci::step_summary(text)
 }
 
 #[cfg(test)]

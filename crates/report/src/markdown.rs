@@ -163,7 +163,7 @@ fn foot(out: &mut String, summary: &Summary) {
 }
 
 /// Words made harmless inside a table of GitHub's Markdown.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in fmt::clean(text).chars() {
         match c {

@@ -272,6 +272,11 @@ fn folded(run: &Run, cell: &Cell, phase: Phase) -> Option<Phase> {
     identity.folded.iter().find(|(from, _)| *from == phase).map(|(_, into)| *into)
 }
 
+/// Whether a cell's metric is named after a phase whose work this runtime does in another one.
+pub(crate) fn is_folded(run: &Run, index: usize, metric: &str) -> bool {
+    phase_named(metric).and_then(|phase| folded(run, &run.cells[index], phase)).is_some()
+}
+
 /// The phase that a metric is named after.
 fn phase_named(metric: &str) -> Option<Phase> {
     Phase::ALL.into_iter().find(|phase| phase.word() == metric)

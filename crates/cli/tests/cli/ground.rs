@@ -117,7 +117,8 @@ impl Ground {
 }
 
 fn is_ours(name: &str) -> bool {
-    name.starts_with("ISOMARK_") || ["CI", "GITHUB_STEP_SUMMARY", "NO_COLOR"].contains(&name)
+    name.starts_with("ISOMARK_")
+        || ["CI", "GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "NO_COLOR"].contains(&name)
 }
 
 pub(crate) fn text(value: &Value) -> String {

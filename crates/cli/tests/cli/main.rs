@@ -12,6 +12,7 @@ mod degraded;
 mod density;
 mod elf;
 mod exec;
+mod gate;
 mod ground;
 mod killed;
 mod liar;

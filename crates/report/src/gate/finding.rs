@@ -138,9 +138,8 @@ pub struct Finding {
     pub why: Option<String>,
     /// What follows for the gate.
     pub class: Class,
-    /// Whether it decides nothing, because the thresholds say so.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub ignored: bool,
+    /// Whether the gate heeds it. Companions of a headline metric are shown, and decide only if the thresholds name them.
+    pub decides: bool,
     /// Probability of such data if the change were just at the limit, where a test was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
@@ -187,15 +186,15 @@ impl Finding {
             verdict,
             why,
             class: class(verdict),
-            ignored: limit.ignore,
+            decides: !limit.ignore,
             p: None,
         }
     }
 
-    /// What it follows to the gate: nothing if it is ignored.
+    /// What follows for the gate: nothing if it is only shown.
     #[must_use]
     pub fn counts_as(&self) -> Class {
-        if self.ignored { Class::None } else { self.class }
+        if self.decides { self.class } else { Class::None }
     }
 
     /// Takes a verdict back.
@@ -234,7 +233,7 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: Limit = Limit { relative: 0.03, absolute: None, ignore: false };
+    const LIMIT: Limit = Limit { relative: 0.03, absolute: None, ignore: false, named: false };
 
     fn found(value: f64, ci95: [f64; 2], n: usize) -> Found {
         let ratio = Some(Estimate { n, value, ci95: Some(ci95) });

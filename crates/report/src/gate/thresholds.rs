@@ -2,8 +2,9 @@
 //!
 //! A limit is relative, absolute or both; with both the larger counts. A TOML file may change the defaults by kind of
 //! quantity and set limits for any mix of runtime, scenario and metric. The entry that names most of the three wins;
-//! among equals a metric counts more than a scenario, and that more than a runtime. A name that nothing has is an
-//! error with the nearest valid one: a misspelt threshold that is ignored is a gate that stands open.
+//! among equals a metric counts more than a scenario, and that more than a runtime. A metric that is not the headline of
+//! its scenario decides only if an entry names it. A name that nothing has is an error with the nearest valid one: a
+//! misspelt threshold that is ignored is a gate that stands open.
 //!
 //! ```toml
 //! [default]
@@ -41,11 +42,13 @@ pub struct Limit {
     pub absolute: Option<f64>,
     /// Whether the metric is shown only and decides nothing.
     pub ignore: bool,
+    /// Whether an entry names this very metric, or asks for every one: then it decides even if it is no headline.
+    pub named: bool,
 }
 
 impl Limit {
     const fn relative(relative: f64) -> Self {
-        Self { relative, absolute: None, ignore: false }
+        Self { relative, absolute: None, ignore: false, named: false }
     }
 
     /// As a region of equivalence.
@@ -62,6 +65,7 @@ pub struct Thresholds {
     rate: Limit,
     size: Limit,
     rows: Vec<Row>,
+    every: bool,
 }
 
 /// One `[[limit]]`.
@@ -92,6 +96,7 @@ impl Default for Thresholds {
             rate: Limit::relative(0.03),
             size: Limit { absolute: Some(65_536.0), ..Limit::relative(0.05) },
             rows: Vec::new(),
+            every: false,
         }
     }
 }
@@ -105,13 +110,21 @@ impl Thresholds {
         file::read(file, text, known)
     }
 
+    /// The same limits with every metric deciding, not the headline of each scenario alone.
+    #[must_use]
+    pub fn every_metric(self) -> Self {
+        Self { every: true, ..self }
+    }
+
     /// The limit of a metric in a scenario on a runtime.
     #[must_use]
     pub fn of(&self, runtime: &str, scenario: &str, metric: &Metric) -> Limit {
         let kind = quantity(metric);
         let fits = self.rows.iter().filter(|row| row.fits(runtime, scenario, &metric.name));
         let found = fits.filter_map(|row| Some((row.rank(), row.limit(kind, metric)?)));
-        found.max_by_key(|(rank, _)| *rank).map_or_else(|| self.built_in(kind, metric), |(_, limit)| limit)
+        let limit = found.max_by_key(|(rank, _)| *rank).map(|(_, limit)| limit);
+        let limit = limit.unwrap_or_else(|| self.built_in(kind, metric));
+        Limit { named: limit.named || self.every, ..limit }
     }
 
     fn built_in(&self, kind: Quantity, metric: &Metric) -> Limit {
@@ -150,7 +163,12 @@ impl Row {
         };
         let absolute = self.absolute.filter(fits).map(|a| a.value);
         let says = self.relative.is_some() || absolute.is_some() || self.ignore;
-        says.then(|| Limit { relative: self.relative.unwrap_or(0.0), absolute, ignore: self.ignore })
+        says.then(|| Limit {
+            relative: self.relative.unwrap_or(0.0),
+            absolute,
+            ignore: self.ignore,
+            named: self.metric.is_some(),
+        })
     }
 }
 
@@ -233,7 +251,7 @@ mod tests {
         // Bytes cannot be held against a time: the entry does not speak of times.
         assert_eq!(of("namespace", "program", &Metric::time("wall")), 0.04);
         let bytes = all.of("namespace", "memory", &Metric::size("pss"));
-        assert_eq!(bytes, Limit { relative: 0.0, absolute: Some(1024.0), ignore: false });
+        assert_eq!(bytes, Limit { relative: 0.0, absolute: Some(1024.0), ..Limit::relative(0.0) });
         assert!(all.of("process", "memory", &Metric::size("pss")).ignore);
     }
 

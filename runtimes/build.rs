@@ -18,6 +18,7 @@ fn main() {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
+    list_stanzas(Path::new(&variable("CARGO_MANIFEST_DIR")));
     let target = if has(MUSL) { MUSL } else { GNU };
     if target == GNU {
         println!(
@@ -35,6 +36,26 @@ fn main() {
         std::fs::copy(&built, &copy).unwrap_or_else(|e| panic!("{}: {e}", built.display()));
     }
     println!("cargo::rustc-env=ISOMARK_TARGET={target}");
+}
+
+/// Lists the catalogue, so that a stanza is one file and no line of code.
+fn list_stanzas(package: &Path) {
+    let dir = package.join("catalogue");
+    println!("cargo::rerun-if-changed={}", dir.display());
+    let entries = std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+    let mut files = entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    let line = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        format!("    ({name:?}, include_str!({:?})),\n", path.display().to_string())
+    };
+    let list = files.iter().map(line).collect::<String>();
+    let text = format!(
+        "/// The stanzas that came with this build: file name and text.\nconst STANZAS: &[(&str, &str)] = &[\n{list}];\n"
+    );
+    let out = PathBuf::from(variable("OUT_DIR")).join("catalogue.rs");
+    std::fs::write(&out, text).unwrap_or_else(|e| panic!("{}: {e}", out.display()));
 }
 
 fn variable(name: &str) -> String {

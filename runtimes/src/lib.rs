@@ -2,7 +2,9 @@
 //!
 //! A new native runtime is one file or folder here and one line in [`shelf`].
 
+mod catalogue;
 pub mod embedded;
+mod external;
 pub mod floor;
 pub mod kvm;
 mod launch;
@@ -11,9 +13,15 @@ pub mod namespace;
 pub mod process;
 pub mod tsc;
 
-use isomark_core::{Runtime, Site};
+use std::path::Path;
+use std::sync::Arc;
 
-/// All runtimes whose instances lie in `site`.
+use isomark_core::{Error, Kind, Runtime, Site, Variant};
+
+use catalogue::Stanza;
+use external::{External, nearest};
+
+/// The runtimes that isomark brings along, and their floors.
 #[must_use]
 pub fn shelf(site: &Site) -> Vec<Box<dyn Runtime + '_>> {
     let mut all: Vec<Box<dyn Runtime + '_>> = vec![
@@ -23,4 +31,83 @@ pub fn shelf(site: &Site) -> Vec<Box<dyn Runtime + '_>> {
     ];
     all.extend(floor::all(site));
     all
+}
+
+/// The shelf with the catalogue: everything that a runtime's name can mean.
+pub struct Shelf<'s> {
+    site: &'s Site,
+    stanzas: Vec<Arc<Stanza>>,
+}
+
+impl<'s> Shelf<'s> {
+    /// Reads the catalogue, with the user's own stanzas if a directory of them is named.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming file, line and key of a stanza that is wrong.
+    pub fn open(site: &'s Site, catalogue: Option<&Path>) -> Result<Self, Error> {
+        Ok(Self { site, stanzas: catalogue::load(catalogue)? })
+    }
+
+    /// The runtimes that isomark brings along, and their floors.
+    #[must_use]
+    pub fn built_in(&self) -> Vec<Box<dyn Runtime + 's>> {
+        shelf(self.site)
+    }
+
+    /// The runtimes of the catalogue as they stand there.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if a stanza's defaults do not fit; reading it has ruled that out.
+    pub fn catalogue(&self) -> Result<Vec<Box<dyn Runtime + 's>>, Error> {
+        let plain = |stanza: &Arc<Stanza>| {
+            let variant = Variant { runtime: stanza.name.get_ref().clone(), ..Variant::default() };
+            Ok(Box::new(External::new(self.site, stanza, &variant)?) as Box<dyn Runtime + 's>)
+        };
+        self.stanzas.iter().map(plain).collect()
+    }
+
+    /// Whether a runtime of the catalogue was verified by the conformance suite; `None` for any other name.
+    #[must_use]
+    pub fn verified(&self, name: &str) -> Option<bool> {
+        self.stanzas.iter().find(|stanza| stanza.name.get_ref() == name).map(|stanza| stanza.verified)
+    }
+
+    /// The runtime that a variant names.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a name that is not on the shelf, or what the runtime cannot be given, naming the nearest.
+    pub fn find(&self, variant: &Variant) -> Result<Box<dyn Runtime + 's>, Error> {
+        let name = variant.runtime.as_str();
+        if let Some(stanza) = self.stanzas.iter().find(|stanza| stanza.name.get_ref() == name) {
+            return Ok(Box::new(External::new(self.site, stanza, variant)?));
+        }
+        let built_in = shelf(self.site).into_iter().filter(|runtime| runtime.kind() != Kind::Floor);
+        let mut names = self.stanzas.iter().map(|stanza| stanza.name.get_ref().clone()).collect::<Vec<_>>();
+        for runtime in built_in {
+            if runtime.name() == name {
+                return plain(runtime, variant);
+            }
+            names.push(runtime.name().to_owned());
+        }
+        let like = nearest(name, names.iter().map(String::as_str)).unwrap_or_default();
+        let all = names.join(", ");
+        Err(Error::Input(format!(
+            "runtime {name:?} is not on the shelf; did you mean {like:?}? There are {all}"
+        )))
+    }
+}
+
+/// A built-in runtime: it has no parameters, and another binary of it is another isomark.
+fn plain<'s>(runtime: Box<dyn Runtime + 's>, variant: &Variant) -> Result<Box<dyn Runtime + 's>, Error> {
+    let name = runtime.name();
+    match (&variant.binary, variant.params.keys().next()) {
+        (None, None) => Ok(runtime),
+        (Some(binary), _) => Err(Error::Input(format!(
+            "runtime {name}@{}: {name} is built into isomark; compare two builds with isomark ab",
+            binary.display()
+        ))),
+        (None, Some(key)) => {
+            Err(Error::Input(format!("runtime {name} has no parameter {key:?}: it has none at all")))
+        }
+    }
 }

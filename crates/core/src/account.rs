@@ -56,15 +56,19 @@ fn lacking(path: &str, name: &str) -> Error {
     Error::os(format!("read {name} in {path}"), std::io::Error::from(ErrorKind::NotFound))
 }
 
-/// CPU time that the instance's processes have used so far, in ns (`/proc/PID/task/*/schedstat`); `None` where the kernel
+/// CPU time that the instance's processes have used so far, in ns (`/proc/PID/task/*/schedstat`), with that of its
+/// processes that have ended; `None` where the kernel
 /// does not tell, or a process has gone.
 #[must_use]
 pub fn cpu_ns(anatomy: &Anatomy) -> Option<u64> {
     let own = anatomy.processes.iter().filter(|(_, role)| *role != Role::Daemon);
-    own.map(|(pid, _)| process_cpu_ns(*pid)).sum()
+    let running = own.map(|(pid, _)| process_cpu_ns(*pid)).sum::<Option<u64>>()?;
+    Some(running + anatomy.spent_ns)
 }
 
-fn process_cpu_ns(pid: i32) -> Option<u64> {
+/// The same of one process; `None` if it has gone.
+#[must_use]
+pub fn process_cpu_ns(pid: i32) -> Option<u64> {
     let task = |entry: std::io::Result<fs::DirEntry>| {
         let text = fs::read_to_string(entry.ok()?.path().join("schedstat")).ok()?;
         text.split(' ').next()?.parse::<u64>().ok()

@@ -29,6 +29,15 @@ pub trait Runtime: Sync {
     /// Why it cannot run here, with the remedy.
     fn probe(&self) -> Result<Identity, Unavailable>;
 
+    /// Makes what all instances share, and what the first of them would otherwise pay for: a daemon, an image store.
+    /// Called before every create and outside of what is timed; done once.
+    ///
+    /// # Errors
+    /// What the host refused.
+    fn prepare(&self, _spec: &Spec) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Everything that can be done before the program exists.
     ///
     /// # Errors
@@ -291,6 +300,8 @@ pub enum Role {
 pub struct Anatomy {
     /// Its processes, by the part they play.
     pub processes: Vec<(i32, Role)>,
+    /// CPU time in ns of processes that worked for it and have ended, or that work for others as well.
+    pub spent_ns: u64,
     /// Its directory in the memory controller, if it has one.
     pub cgroup: Option<PathBuf>,
     /// Host addresses of the guest's RAM in the first process: start and length.

@@ -151,6 +151,7 @@ impl<'a> Trial<'a> {
     /// # Errors
     /// What the runtime says.
     pub fn create(&self, spec: &Spec) -> Result<Sandbox<'_>, Error> {
+        self.runtime.prepare(spec)?;
         let began_ns = monotonic_ns();
         self.log().began_ns.get_or_insert(began_ns);
         let (instance, _) = self.timed(Phase::Create, || self.runtime.create(spec))?;

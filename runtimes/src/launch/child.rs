@@ -2,7 +2,9 @@
 //!
 //! A pidfd names one process for ever, so no signal ever reaches a stranger that inherited the pid.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use isomark_core::clock::monotonic_ns;
@@ -42,6 +44,18 @@ impl Child {
         Self::attempt(&launch).map(|(pid, pidfd, stamps)| Self { pid, pidfd, ended: None, launch, stamps })
     }
 
+    /// A process that became ours because its parent has gone, as if we had started it: what a tool left running when
+    /// its own command ended (`PR_SET_CHILD_SUBREAPER`).
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub(crate) fn adopt(pid: i32) -> Result<Self, Error> {
+        let mut own = own();
+        let pidfd = sys::open(pid).map_err(|e| Error::os(format!("open process {pid}"), e))?;
+        own.insert(pid);
+        Ok(Self { pid, pidfd, ended: None, launch: Launch::default(), stamps: Vec::new() })
+    }
+
     fn attempt(launch: &Launch) -> Result<(i32, OwnedFd, Vec<u64>), Error> {
         let pointers = |all: &[std::ffi::CString]| {
             all.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>()
@@ -56,6 +70,7 @@ impl Child {
             envp: &envp,
         };
         let word = sys::Word::new();
+        let mut own = own();
         let mut stamps = vec![monotonic_ns()];
         let (pid, pidfd) = with_stack(|stack| sys::spawn(&plan, stack, &word))
             .map_err(|e| Error::os(format!("clone3{}", namespaces(launch.namespaces)), e))?;
@@ -63,6 +78,7 @@ impl Child {
             None => {
                 stamps.extend(word.stamps());
                 stamps.push(monotonic_ns());
+                own.insert(pid);
                 Ok((pid, pidfd, stamps))
             }
             Some((step, errno)) => {
@@ -118,6 +134,44 @@ impl Child {
         self.reap()
     }
 
+    /// Whether it has ended; it stays to be reaped.
+    ///
+    /// # Errors
+    /// If the kernel refuses to tell.
+    pub(crate) fn has_ended(&self) -> Result<bool, Error> {
+        Ok(self.ended.is_some() || readable(self.pidfd.as_fd(), Instant::now())?)
+    }
+
+    /// Sends a signal; a process that has ended already is no error.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub(crate) fn signal(&self, signal: i32) -> Result<(), Error> {
+        sys::signal(&self.pidfd, signal).map_err(|e| Error::os("signal a process", e))
+    }
+
+    /// Gives an adopted process back: dropping it does nothing to it any more.
+    fn forget(&mut self) {
+        own().remove(&self.pid);
+        self.ended = Some((Exit::Code(0), 0));
+    }
+
+    /// Waits for the end of a process that need not be our child, kills it if it does not go, and reaps what is ours.
+    ///
+    /// # Errors
+    /// If it does not even end when it is killed.
+    pub(crate) fn leave(&mut self, deadline: Duration) -> Result<(), Error> {
+        let ended = self.ended.is_some() || readable(self.pidfd.as_fd(), Instant::now() + deadline)?;
+        if !ended {
+            self.signal(libc::SIGKILL)?;
+            readable(self.pidfd.as_fd(), Instant::now() + Duration::from_secs(30))?;
+        }
+        // Another's child is reaped by that one.
+        let _ = self.reap();
+        self.ended.get_or_insert((Exit::Signal(libc::SIGKILL), 0));
+        Ok(())
+    }
+
     /// Kills and reaps; a process that has ended already is no error.
     ///
     /// # Errors
@@ -133,7 +187,9 @@ impl Child {
     }
 
     fn reap(&mut self) -> Result<(Exit, u64), Error> {
-        let reaped = sys::reap(&self.pidfd).map_err(|e| Error::os("reap the program", e))?;
+        let reaped = sys::reap(&self.pidfd);
+        own().remove(&self.pid);
+        let reaped = reaped.map_err(|e| Error::os("reap the program", e))?;
         let (exited, status, cpu_ns) =
             reaped.ok_or_else(|| Error::os("reap the program", std::io::Error::other("it has not ended")))?;
         let exit = if exited { Exit::Code(status) } else { Exit::Signal(status) };
@@ -147,6 +203,44 @@ impl Drop for Child {
         // Nobody is left to be told; the ledger settles what even SIGKILL could not end.
         let _ = self.kill();
     }
+}
+
+/// Children that somebody here waits for: all others of this process are orphans that came to it.
+///
+/// Held from the clone until the child is noted, so that who looks for orphans cannot see it in between.
+static OWN: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+fn own() -> MutexGuard<'static, BTreeSet<i32>> {
+    OWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Adopts those children of this process that nobody here waits for and that `ours` knows; reaps the ended ones of all.
+pub(crate) fn orphans(ours: &dyn Fn(i32) -> bool) -> Vec<Child> {
+    let strangers = {
+        let own = own();
+        children().into_iter().filter(|pid| !own.contains(pid)).collect::<Vec<_>>()
+    };
+    let mut adopted = Vec::new();
+    for pid in strangers {
+        let known = ours(pid);
+        let Ok(mut child) = Child::adopt(pid) else { continue };
+        match child.has_ended() {
+            Ok(true) => drop(child.reap()),
+            _ if known => adopted.push(child),
+            // Another instance's, which will come for it.
+            _ => child.forget(),
+        }
+    }
+    adopted
+}
+
+/// All children of this process (`/proc/PID/task/TID/children`, proc(5)).
+fn children() -> Vec<i32> {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }
 
 /// How often a program whose file is busy is tried again.
@@ -164,7 +258,7 @@ pub(super) fn readable(fd: BorrowedFd<'_>, until: Instant) -> Result<bool, Error
 }
 
 /// `poll(2)` that starts again after a signal and never waits beyond `until`.
-pub(super) fn poll_until(fds: &mut [PollFd<'_>], until: Instant) -> Result<bool, Error> {
+pub(crate) fn poll_until(fds: &mut [PollFd<'_>], until: Instant) -> Result<bool, Error> {
     loop {
         let left = until.saturating_duration_since(Instant::now());
         // One more than the whole ms left: poll must not wake before `until`, or this would spin.

@@ -10,8 +10,8 @@ mod running;
 mod step;
 mod sys;
 
-pub(crate) use child::Child;
-pub(crate) use pipes::Ends;
+pub(crate) use child::{Child, orphans, poll_until};
+pub(crate) use pipes::{Capture, Ends, Wire, pipe};
 pub(crate) use running::Running;
 pub(crate) use step::{Launch, Step, c};
-pub(crate) use sys::{loopback_up, wake};
+pub(crate) use sys::{adopt_descendants, loopback_up, wake};

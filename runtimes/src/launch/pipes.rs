@@ -209,18 +209,18 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    fn new(fd: OwnedFd) -> Self {
+    pub(crate) fn new(fd: OwnedFd) -> Self {
         // The harness must never block here: it reads what there is when it wants to tell an error.
         let _ = nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
         Self { file: Some(File::from(fd)), kept: VecDeque::new() }
     }
 
-    fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+    pub(crate) fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         self.file.as_ref().map(AsFd::as_fd)
     }
 
     /// Takes in what there is, up to one buffer.
-    fn pump(&mut self) -> bool {
+    pub(crate) fn pump(&mut self) -> bool {
         let Some(file) = &mut self.file else { return false };
         let mut chunk = [0_u8; STDERR];
         match file.read(&mut chunk) {
@@ -237,7 +237,7 @@ impl Capture {
         false
     }
 
-    fn text(&mut self) -> String {
+    pub(crate) fn text(&mut self) -> String {
         // Bounded: a pipe holds 64 KiB, and a program that still writes is not waited for.
         for _ in 0..64 {
             if !self.pump() {
@@ -248,6 +248,6 @@ impl Capture {
     }
 }
 
-fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
+pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
     nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::os("make a pipe", e))
 }

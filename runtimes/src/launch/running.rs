@@ -36,6 +36,11 @@ impl Running {
         Ok(Self { child, wire, stdio, deadline })
     }
 
+    /// A program that another command has started with our streams.
+    pub(crate) const fn assembled(child: Child, wire: Wire, stdio: Stdio, deadline: Duration) -> Self {
+        Self { child, wire, stdio, deadline }
+    }
+
     /// The program of an instance that should be running.
     ///
     /// # Errors
@@ -72,6 +77,11 @@ impl Running {
         self.wire.drain(&mut self.child, self.deadline)?;
         let (exit, cpu_ns) = self.child.wait(self.deadline)?;
         Ok(Usage { steps: self.child.steps(), stderr: self.wire.stderr(), ..Usage::new(exit, cpu_ns) })
+    }
+
+    /// Its process.
+    pub(crate) const fn child(&self) -> &Child {
+        &self.child
     }
 
     /// Its pid, as the harness sees it.

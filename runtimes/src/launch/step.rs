@@ -29,6 +29,10 @@ pub(crate) enum Step {
     Mount { source: CString, target: CString, kind: CString, flags: u64, data: CString },
     /// `mkdir(2)`, where an existing directory is fine.
     Directory { path: CString, mode: u32 },
+    /// Enter a namespace that stands open (`setns(2)`).
+    Enter { fd: RawFd, what: &'static str },
+    /// Detach a mount (`umount2(2)`).
+    Unmount { path: CString },
     /// `chdir(2)`.
     WorkIn { path: CString },
     /// `pivot_root(".", ".")`, then detach the old root, which lies on top of the new one (pivot_root(2), notes).
@@ -68,6 +72,8 @@ impl fmt::Display for Step {
                 write!(f, "mount {} on {}", what.to_string_lossy(), target.to_string_lossy())
             }
             Self::Directory { path, .. } => write!(f, "make directory {}", path.to_string_lossy()),
+            Self::Enter { what, .. } => write!(f, "enter the shared {what} namespace"),
+            Self::Unmount { path } => write!(f, "unmount {}", path.to_string_lossy()),
             Self::WorkIn { path } => write!(f, "change directory to {}", path.to_string_lossy()),
             Self::Pivot => f.write_str("pivot_root into the new root"),
             Self::Hostname(_) => f.write_str("set the host name"),
@@ -84,7 +90,7 @@ impl fmt::Display for Step {
 }
 
 /// A program start, complete.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Launch {
     /// `CLONE_NEW*` flags.
     pub(crate) namespaces: u64,
@@ -123,6 +129,7 @@ impl Step {
                 format!("mount {}", if kind.is_empty() { last(source) } else { last(kind) })
             }
             Self::Directory { path, .. } => format!("make directory {}", last(path)),
+            Self::Unmount { path } => format!("unmount {}", last(path)),
             Self::WorkIn { .. } => "change directory".into(),
             Self::Limit { resource, .. } => format!("set resource limit {resource}"),
             Self::Descriptor { .. } => "place descriptors".into(),

@@ -73,7 +73,7 @@ pub(crate) struct Limits {
 }
 
 /// Where hierarchies are mounted: `(mount point, v1 controllers or empty for v2)`.
-fn hierarchies() -> Vec<(PathBuf, Vec<String>)> {
+pub(crate) fn hierarchies() -> Vec<(PathBuf, Vec<String>)> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let parse = |line: &str| {
         let mut words = line.split(' ');
@@ -88,8 +88,23 @@ fn hierarchies() -> Vec<(PathBuf, Vec<String>)> {
 }
 
 /// The path of this process within the hierarchy that has `controller` (v1) or within v2 (empty name).
-fn own_path(controller: &str) -> Option<String> {
-    let text = fs::read_to_string("/proc/self/cgroup").ok()?;
+pub(crate) fn own_path(controller: &str) -> Option<String> {
+    path_of("self", controller)
+}
+
+/// The group of another process in the memory controller, if it is one of isomark's making or below such a one.
+pub(crate) fn memory_group(pid: i32) -> Option<PathBuf> {
+    let pid = pid.to_string();
+    let (mount, path) = match hierarchies().into_iter().find(|(_, names)| names.iter().any(|n| n == "memory"))
+    {
+        Some((mount, _)) => (mount, path_of(&pid, "memory")?),
+        None => (hierarchies().into_iter().find(|(_, names)| names.is_empty())?.0, path_of(&pid, "")?),
+    };
+    path.contains("/isomark-").then(|| mount.join(path.trim_start_matches('/')))
+}
+
+fn path_of(pid: &str, controller: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let mut lines = text.lines().filter_map(|line| {
         let mut parts = line.splitn(3, ':');
         let (_, names, path) = (parts.next()?, parts.next()?, parts.next()?);
@@ -318,7 +333,7 @@ impl Drop for Group {
 }
 
 /// Removes one group; a task that has just ended may hold it for a moment longer.
-fn remove(dir: &Path) -> Result<(), Error> {
+pub(crate) fn remove(dir: &Path) -> Result<(), Error> {
     for attempt in 0..200 {
         match fs::remove_dir(dir) {
             Ok(()) => return Ok(()),

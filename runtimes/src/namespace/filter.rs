@@ -10,71 +10,76 @@ use libc::{
     SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, sock_filter,
 };
 
+/// Numbers with their names: what is refused is the same for other container runtimes, which want names.
+macro_rules! calls {
+    ($($name:ident),* $(,)?) => { &[$((stringify!($name), libc::$name)),*] };
+}
+
 /// Calls that reach parts of the kernel an isolated program has no business in: they answer EPERM.
 ///
 /// The grounds are those that container engines agree on: loading code into the kernel, the clock, mounts and
 /// namespaces, other processes' memory, keyrings (not namespaced), tracing, and interfaces with a record of escapes
 /// (`userfaultfd`, `io_uring`).
-const REFUSED: &[libc::c_long] = &[
-    libc::SYS_acct,
-    libc::SYS_add_key,
-    libc::SYS_adjtimex,
-    libc::SYS_bpf,
-    libc::SYS_chroot,
-    libc::SYS_clock_adjtime,
-    libc::SYS_clock_settime,
-    libc::SYS_delete_module,
-    libc::SYS_fanotify_init,
-    libc::SYS_finit_module,
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fsopen,
-    libc::SYS_fspick,
-    libc::SYS_get_mempolicy,
-    libc::SYS_init_module,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    libc::SYS_io_uring_setup,
-    libc::SYS_ioperm,
-    libc::SYS_iopl,
-    libc::SYS_kcmp,
-    libc::SYS_kexec_file_load,
-    libc::SYS_kexec_load,
-    libc::SYS_keyctl,
-    libc::SYS_lookup_dcookie,
-    libc::SYS_mbind,
-    libc::SYS_migrate_pages,
-    libc::SYS_modify_ldt,
-    libc::SYS_mount,
-    libc::SYS_mount_setattr,
-    libc::SYS_move_mount,
-    libc::SYS_move_pages,
-    libc::SYS_name_to_handle_at,
-    libc::SYS_open_by_handle_at,
-    libc::SYS_open_tree,
-    libc::SYS_perf_event_open,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_pivot_root,
-    libc::SYS_process_madvise,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_ptrace,
-    libc::SYS_quotactl,
-    libc::SYS_reboot,
-    libc::SYS_request_key,
-    libc::SYS_set_mempolicy,
-    libc::SYS_setdomainname,
-    libc::SYS_sethostname,
-    libc::SYS_setns,
-    libc::SYS_settimeofday,
-    libc::SYS_swapoff,
-    libc::SYS_swapon,
-    libc::SYS_syslog,
-    libc::SYS_umount2,
-    libc::SYS_unshare,
-    libc::SYS_uselib,
-    libc::SYS_userfaultfd,
-    libc::SYS_vhangup,
+const REFUSED: &[(&str, libc::c_long)] = calls![
+    SYS_acct,
+    SYS_add_key,
+    SYS_adjtimex,
+    SYS_bpf,
+    SYS_chroot,
+    SYS_clock_adjtime,
+    SYS_clock_settime,
+    SYS_delete_module,
+    SYS_fanotify_init,
+    SYS_finit_module,
+    SYS_fsconfig,
+    SYS_fsmount,
+    SYS_fsopen,
+    SYS_fspick,
+    SYS_get_mempolicy,
+    SYS_init_module,
+    SYS_io_uring_enter,
+    SYS_io_uring_register,
+    SYS_io_uring_setup,
+    SYS_ioperm,
+    SYS_iopl,
+    SYS_kcmp,
+    SYS_kexec_file_load,
+    SYS_kexec_load,
+    SYS_keyctl,
+    SYS_lookup_dcookie,
+    SYS_mbind,
+    SYS_migrate_pages,
+    SYS_modify_ldt,
+    SYS_mount,
+    SYS_mount_setattr,
+    SYS_move_mount,
+    SYS_move_pages,
+    SYS_name_to_handle_at,
+    SYS_open_by_handle_at,
+    SYS_open_tree,
+    SYS_perf_event_open,
+    SYS_pidfd_getfd,
+    SYS_pivot_root,
+    SYS_process_madvise,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_ptrace,
+    SYS_quotactl,
+    SYS_reboot,
+    SYS_request_key,
+    SYS_set_mempolicy,
+    SYS_setdomainname,
+    SYS_sethostname,
+    SYS_setns,
+    SYS_settimeofday,
+    SYS_swapoff,
+    SYS_swapon,
+    SYS_syslog,
+    SYS_umount2,
+    SYS_unshare,
+    SYS_uselib,
+    SYS_userfaultfd,
+    SYS_vhangup,
 ];
 
 /// First number beyond the calls known when this list was made (Linux 6.12): later ones answer EPERM until somebody
@@ -90,6 +95,11 @@ const X86_64: u32 = 0xc000_003e;
 /// All `CLONE_NEW*` flags of `clone(2)` (clone3 hides its flags from filters and is refused with ENOSYS, so that
 /// C libraries fall back to clone).
 const NEW_NAMESPACES: u32 = 0x7e02_0000;
+
+/// The names of what is refused.
+pub(crate) fn refused() -> impl Iterator<Item = &'static str> {
+    REFUSED.iter().map(|(name, _)| name.trim_start_matches("SYS_"))
+}
 
 /// The filter, ready to install.
 #[must_use]
@@ -112,7 +122,7 @@ pub(crate) fn compile() -> Vec<sock_filter> {
 
 /// Where the verdict changes: `(first number, verdict)` in ascending order, from 0 on.
 fn intervals() -> Vec<(u32, u32)> {
-    let mut refused = REFUSED.iter().map(|n| number(*n)).collect::<Vec<_>>();
+    let mut refused = REFUSED.iter().map(|(_, n)| number(*n)).collect::<Vec<_>>();
     refused.sort_unstable();
     let verdict = |n: u32| match n {
         n if n >= UNKNOWN || refused.binary_search(&n).is_ok() => refuse(EPERM),
@@ -244,7 +254,7 @@ mod tests {
     #[test]
     fn every_number_gets_the_verdict_of_the_list() {
         for nr in 0..600_u32 {
-            let expected = if nr >= UNKNOWN || REFUSED.iter().any(|r| number(*r) == nr) {
+            let expected = if nr >= UNKNOWN || REFUSED.iter().any(|(_, r)| number(*r) == nr) {
                 refuse(EPERM)
             } else if nr == number(libc::SYS_clone3) {
                 refuse(libc::ENOSYS)

@@ -20,13 +20,14 @@ use isomark_core::{
 
 use crate::launch::{Child, Launch, Running, Step, c};
 use crate::process::{argv, envp};
-use cgroup::{Group, Groups, Limits};
+pub(crate) use cgroup::{Group, Groups, Limits, hierarchies, memory_group, own_path, remove as remove_group};
+pub(crate) use filter::refused;
 pub(crate) use network::Network;
 use network::Networks;
 use root::{Layer, Lower, PROGRAM, Provision};
 
 /// Open files that an instance may have.
-const FILES: u64 = 1024;
+pub(crate) const FILES: u64 = 1024;
 
 /// Namespaces that are new at the clone, beside the network's, which root has made by another thread meanwhile. The cgroup namespace follows once the child has joined its group (its root
 /// is the group one is in, cgroup_namespaces(7)), the time namespace because clone shares the address space here.

@@ -21,6 +21,8 @@ pub(super) fn take(step: &Step) -> i64 {
         Step::Unshare { flags, .. } => unshare(*flags),
         Step::Mount { source, target, kind, flags, data } => mount(source, target, kind, *flags, data),
         Step::Directory { path, mode } => mkdir(path, *mode),
+        Step::Enter { fd, .. } => enter(*fd),
+        Step::Unmount { path } => unmount(path),
         Step::WorkIn { path } => chdir(path),
         Step::Pivot => pivot(),
         Step::Hostname(name) => sethostname(name),
@@ -95,6 +97,16 @@ fn mkdir(path: &CStr, mode: u32) -> i64 {
         -1 if errno() == libc::EEXIST => 0,
         done => i64::from(done),
     }
+}
+
+fn enter(namespace: RawFd) -> i64 {
+    // SAFETY: plain numbers; the child has one thread.
+    i64::from(unsafe { libc::setns(namespace, 0) })
+}
+
+fn unmount(path: &CStr) -> i64 {
+    // SAFETY: a valid string.
+    i64::from(unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) })
 }
 
 fn chdir(path: &CStr) -> i64 {

@@ -1,7 +1,27 @@
 //! The end of a child, through its pidfd.
 #![expect(unsafe_code, reason = "waitid with usage and pidfd signals have no safe form")]
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// A descriptor of a process (`pidfd_open(2)`), which names it for ever.
+pub(in crate::launch) fn open(pid: i32) -> std::io::Result<OwnedFd> {
+    // SAFETY: plain numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    match i32::try_from(fd) {
+        // SAFETY: a descriptor that the kernel has just made for us; nobody else owns it.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// Makes this process the parent of what its descendants leave behind (`PR_SET_CHILD_SUBREAPER`, prctl(2)).
+pub(crate) fn adopt_descendants() -> std::io::Result<()> {
+    // SAFETY: plain numbers.
+    match unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
 
 /// Reaps the child behind a pidfd that has ended: exit status word and CPU time (user and system) in ns.
 pub(in crate::launch) fn reap(pidfd: &OwnedFd) -> std::io::Result<Option<(bool, i32, u64)>> {

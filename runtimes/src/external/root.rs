@@ -1,0 +1,81 @@
+//! Root directories and archives, made from the program's own bytes.
+//!
+//! The program in a root is another name of the harness's own file where the file system allows it: one set of cached
+//! pages for every runtime.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use isomark_core::{Error, Image};
+
+use crate::catalogue::stanza::RootFiles;
+
+/// The program's path inside.
+pub(crate) const PROGRAM: &str = "/program";
+
+/// Directories of every root: where tools mount.
+const DIRECTORIES: [&str; 5] = ["proc", "dev", "sys", "tmp", "etc"];
+
+/// Makes a root directory.
+///
+/// # Errors
+/// What the host refused.
+pub(crate) fn make(dir: &Path, image: &Image, more: &RootFiles) -> Result<(), Error> {
+    let fail = |path: &Path, e: std::io::Error| Error::os(format!("make {}", path.display()), e);
+    for name in DIRECTORIES.into_iter().chain(more.directories.iter().map(String::as_str)) {
+        let path = dir.join(name.trim_start_matches('/'));
+        fs::create_dir_all(&path).map_err(|e| fail(&path, e))?;
+    }
+    for (name, content) in &more.files {
+        let path = dir.join(name.trim_start_matches('/'));
+        path.parent().map_or(Ok(()), fs::create_dir_all).map_err(|e| fail(&path, e))?;
+        fs::write(&path, content).map_err(|e| fail(&path, e))?;
+    }
+    let program = dir.join(PROGRAM.trim_start_matches('/'));
+    let linked =
+        fs::hard_link(image.path(), &program).or_else(|_| fs::copy(image.path(), &program).map(drop));
+    linked.map_err(|e| fail(&program, e))
+}
+
+/// What an instance alone has in its root: everything but the program, whose bytes are the harness's.
+pub(crate) fn private(root: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path != &root.join(PROGRAM.trim_start_matches('/')))
+        .collect()
+}
+
+/// Writes an archive of a root with the program in it.
+///
+/// # Errors
+/// What the host refused.
+pub(crate) fn archive(path: &Path, image: &Image, more: &RootFiles) -> Result<(), Error> {
+    let write = || {
+        let mut tar = tar::Builder::new(File::create(path)?);
+        for name in DIRECTORIES.into_iter().chain(more.directories.iter().map(String::as_str)) {
+            entry(&mut tar, name.trim_start_matches('/'), 0o755, None)?;
+        }
+        for (name, content) in &more.files {
+            entry(&mut tar, name.trim_start_matches('/'), 0o644, Some(content.as_bytes()))?;
+        }
+        let program = fs::read(image.path())?;
+        entry(&mut tar, PROGRAM.trim_start_matches('/'), 0o755, Some(&program))?;
+        tar.into_inner()?.sync_all()
+    };
+    write().map_err(|e| Error::os(format!("write {}", path.display()), e))
+}
+
+fn entry(tar: &mut tar::Builder<File>, name: &str, mode: u32, content: Option<&[u8]>) -> std::io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(mode);
+    header.set_mtime(0);
+    header.set_entry_type(if content.is_some() {
+        tar::EntryType::Regular
+    } else {
+        tar::EntryType::Directory
+    });
+    let content = content.unwrap_or_default();
+    header.set_size(content.len() as u64);
+    tar.append_data(&mut header, name, content)
+}

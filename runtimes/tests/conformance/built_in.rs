@@ -1,0 +1,178 @@
+//! The checks on every runtime that isomark brings along, and what those promise beyond them.
+//!
+//! A runtime that cannot run here is skipped with its printed reason; `ISOMARK_REQUIRE=a,b` turns that into a failure.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use crate::checks::{self, Check, Ground, dropped, spec, traces};
+use isomark_core::runtime::Program;
+use isomark_core::{Error, Kind, Site};
+use isomark_runtimes::{embedded, shelf};
+
+/// A site of its own for each check; on a disk, since /tmp may be in memory.
+struct Place {
+    parent: tempfile::TempDir,
+    site: Site,
+}
+
+impl Place {
+    fn new() -> Self {
+        let parent = tempfile::tempdir_in("/var/tmp").unwrap();
+        let site = Site::open(parent.path()).unwrap();
+        Self { parent, site }
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        Ground {
+            site: &self.site,
+            payload: embedded::payload(&self.site).unwrap(),
+            dir: self.parent.path(),
+            patience: Duration::from_millis(300),
+        }
+    }
+}
+
+/// Runs a check on every runtime; floors are no ways of running anything.
+fn for_each(check: Check) {
+    let place = Place::new();
+    let required = std::env::var("ISOMARK_REQUIRE").unwrap_or_default();
+    for runtime in shelf(&place.site).iter().filter(|r| r.kind() != Kind::Floor) {
+        match runtime.probe() {
+            Ok(_) => check(runtime.as_ref(), &place.ground()),
+            Err(why) => {
+                eprintln!("SKIPPED {}: {}; remedy: {}", runtime.name(), why.reason, why.remedy);
+                assert!(
+                    !required.split(',').any(|name| name == runtime.name()),
+                    "{} is required",
+                    runtime.name()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_payload_answers_in_order_and_ends_well() {
+    for_each(checks::answers_in_order);
+}
+
+#[test]
+fn every_job_is_answered_rightly() {
+    for_each(checks::answers_rightly);
+}
+
+#[test]
+fn two_at_once_do_not_collide() {
+    for_each(checks::two_at_once);
+}
+
+#[test]
+fn how_a_program_ends_is_told_as_it_was() {
+    for_each(checks::tells_the_end);
+}
+
+#[test]
+fn a_payload_that_dies_is_said_to_have_died() {
+    for_each(checks::tells_a_death);
+}
+
+#[test]
+fn a_payload_that_never_answers_meets_the_deadline_and_is_gone() {
+    for_each(checks::meets_the_deadline);
+}
+
+#[test]
+fn a_flood_meets_a_bound() {
+    for_each(checks::bounds_a_flood);
+}
+
+#[test]
+fn memory_can_be_accounted_while_it_runs() {
+    for_each(checks::accounts_memory);
+}
+
+#[test]
+fn a_file_written_inside_is_accounted_and_goes_with_the_instance() {
+    for_each(checks::accounts_disk);
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[test]
+fn dropping_at_any_point_leaves_nothing() {
+    // In a process of its own would be cleaner; instead the first round makes what is shared and later ones must not
+    // add to it. Other checks run beside this one, so only what carries this site's name counts.
+    let place = Place::new();
+    let ground = place.ground();
+    let all = shelf(&place.site);
+    for runtime in all.iter().filter(|r| r.kind() != Kind::Floor && r.probe().is_ok()) {
+        for provision in runtime.probe().unwrap().provisions {
+            let live = |until| dropped(runtime.as_ref(), &ground, Some(&provision), until);
+            live(3);
+            let before = traces(ground.site);
+            for until in [0, 1, 2, 3] {
+                live(until);
+                assert_eq!(traces(ground.site), before, "{} {provision} dropped at {until}", runtime.name());
+            }
+        }
+    }
+    assert!(descriptors() < 200, "descriptors leak: {}", descriptors());
+}
+
+#[test]
+fn a_container_is_confined_as_it_says() {
+    let place = Place::new();
+    let payload = embedded::payload(&place.site).unwrap();
+    for runtime in shelf(&place.site).iter().filter(|r| r.name() == "namespace" && r.probe().is_ok()) {
+        let mut instance = runtime.create(&spec(Program::payload(payload.clone()))).unwrap();
+        instance.start().unwrap();
+        let pid = instance.anatomy().processes[0].0;
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let field = |name: &str| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(|v| v.trim().to_owned())
+                .unwrap_or_default()
+        };
+        for set in ["CapEff:", "CapPrm:", "CapInh:", "CapBnd:", "CapAmb:"] {
+            assert_eq!(u64::from_str_radix(&field(set), 16), Ok(0), "{set} {}", field(set));
+        }
+        assert_eq!((field("NoNewPrivs:"), field("Seccomp:")), ("1".into(), "2".into()));
+        for kind in ["pid", "mnt", "uts", "ipc", "net", "cgroup", "time"] {
+            let link = |who: &str| fs::read_link(format!("/proc/{who}/ns/{kind}")).unwrap();
+            assert_ne!(link(&pid.to_string()), link("self"), "{kind} namespace is the host's");
+        }
+        let root = format!("/proc/{pid}/root");
+        let inside = fs::read_dir(&root).unwrap().flatten().map(|e| e.file_name()).collect::<BTreeSet<_>>();
+        assert_eq!(inside, ["dev", "proc", "program", "tmp"].map(Into::into).into(), "the root holds more");
+        // Mounts: the root, /proc and (without root) bound devices; nothing of the host's table.
+        let mounts = fs::read_to_string(format!("/proc/{pid}/mounts")).unwrap();
+        assert!(mounts.lines().count() <= 8, "{mounts}");
+        instance.stop().unwrap();
+        instance.remove().unwrap();
+    }
+}
+
+#[test]
+fn a_step_that_the_host_forbids_is_named() {
+    let place = Place::new();
+    let payload = embedded::payload(&place.site).unwrap();
+    for runtime in shelf(&place.site).iter().filter(|r| r.name() == "namespace" && r.probe().is_ok()) {
+        let instance = runtime.create(&spec(Program::payload(payload.clone())));
+        // Take the root's place away between plan and walk.
+        let mut instance = instance.unwrap();
+        fs::remove_dir(place.site.dir().join("merged")).unwrap();
+        match instance.start() {
+            Err(Error::Os { op, source }) => {
+                assert!(op.contains("step") && op.contains("mount tmpfs") && op.contains("merged"), "{op}");
+                assert_eq!(source.raw_os_error(), Some(2));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The checks that every way of running a program must pass, whoever wrote it.
+//!
+//! Each takes a runtime that is available and leaves nothing behind. None asserts on how long something took.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use isomark_core::payload::{Job, Probe, Storm, answers};
+use isomark_core::runtime::{Program, Role, Stdio};
+use isomark_core::{Ability, Error, Exit, Identity, Image, Kind, Runtime, Site, Spec, account};
+
+use crate::elf::{FAULTS, FLOODS, SPINS, elf, exits};
+
+/// What the checks stand on.
+pub(crate) struct Ground<'g> {
+    pub(crate) site: &'g Site,
+    pub(crate) payload: Image,
+    /// Where programs that misbehave are written.
+    pub(crate) dir: &'g Path,
+    /// Deadline for a program that never answers: longer than the slowest start.
+    pub(crate) patience: Duration,
+}
+
+/// A check.
+pub(crate) type Check = fn(&dyn Runtime, &Ground<'_>);
+
+/// All of them.
+pub(crate) const ALL: [(&str, Check); 9] = [
+    ("the payload answers in order and ends well", answers_in_order),
+    ("every job is answered rightly", answers_rightly),
+    ("two at once do not collide", two_at_once),
+    ("how a program ends is told as it was", tells_the_end),
+    ("a payload that dies is said to have died", tells_a_death),
+    ("a payload that never answers meets the deadline and is gone", meets_the_deadline),
+    ("a flood meets a bound", bounds_a_flood),
+    ("memory can be accounted while it runs", accounts_memory),
+    ("a file written inside is accounted and goes with the instance", accounts_disk),
+];
+
+pub(crate) fn spec(program: Program) -> Spec {
+    Spec {
+        program,
+        memory: 128 << 20,
+        cpus: 2,
+        tasks: 256,
+        provision: None,
+        huge_pages: true,
+        deadline: Duration::from_secs(30),
+    }
+}
+
+fn identity(runtime: &dyn Runtime) -> Identity {
+    runtime.probe().unwrap()
+}
+
+pub(crate) fn answers_in_order(runtime: &dyn Runtime, ground: &Ground<'_>) {
+    let spec = spec(Program::payload(ground.payload.clone()));
+    let mut instance = runtime.create(&spec).unwrap();
+    instance.start().unwrap();
+    for token in [1, u64::MAX, 0] {
+        let reply = instance.run(&Job::Echo(token)).unwrap();
+        assert_eq!(reply.u64("token"), Ok(token), "{}", runtime.name());
+    }
+    let usage = instance.stop().unwrap();
+    assert_eq!(usage.exit, Exit::Code(0), "{}", runtime.name());
+    assert!(usage.cpu_ns > 0 && !usage.steps.is_empty(), "{}: {usage:?}", runtime.name());
+    instance.remove().unwrap();
+}
+
+fn storm(kind: Storm) -> Job {
+    Job::Storm { kind, most: 8 << 20, millis: 10_000, tsc_hz: 1_000_000_000 }
+}
+
+pub(crate) fn answers_rightly(runtime: &dyn Runtime, ground: &Ground<'_>) {
+    let kernel = |name: &str, n| Job::Kernel {
+        name: name.into(),
+        n,
+        isa: "auto".parse().unwrap(),
+        millis: 5,
+        tsc_hz: 1_000_000_000,
+        injected: 0,
+    };
+    let jobs = [
+        Job::Touch { bytes: 8 << 20 },
+        Job::Write { bytes: 1 << 20 },
+        Job::Features,
+        Job::Free,
+        Job::Work { steps: 1000 },
+        Job::Probe(Probe::Host),
+        Job::Probe(Probe::Peek { path: "/proc/version".into(), bytes: 100 }),
+        Job::Probe(Probe::Unix { name: "nobody listens here".into() }),
+        Job::Plant { token: u64::from(std::process::id()) },
+        storm(Storm::Spin),
+        Job::Calm,
+        storm(Storm::Allocate),
+        Job::Calm,
+        storm(Storm::Sync),
+        Job::Calm,
+        kernel("sha256", 4096),
+        kernel("pipe", 4),
+    ];
+    let provision = identity(runtime).provisions.first().cloned();
+    let spec = Spec { provision, ..spec(Program::payload(ground.payload.clone())) };
+    let mut instance = runtime.create(&spec).unwrap();
+    instance.start().unwrap();
+    for job in &jobs {
+        let reply = instance.run(job).unwrap_or_else(|e| panic!("{} {job}: {}", runtime.name(), e.chain()));
+        answers::check(job, &reply).unwrap_or_else(|e| panic!("{} {job}: {e}", runtime.name()));
+    }
+    instance.stop().unwrap();
+    instance.remove().unwrap();
+}
+
+pub(crate) fn two_at_once(runtime: &dyn Runtime, ground: &Ground<'_>) {
+    let spec = spec(Program::payload(ground.payload.clone()));
+    let mut pair = [runtime.create(&spec).unwrap(), runtime.create(&spec).unwrap()];
+    pair.iter_mut().for_each(|i| i.start().unwrap());
+    let jobs = [Job::Echo(1), Job::Echo(2)];
+    for (instance, job) in pair.iter_mut().zip(&jobs).rev() {
+        let reply = instance.run(job).unwrap();
+        answers::check(job, &reply).unwrap();
+    }
+    for mut instance in pair {
+        instance.stop().unwrap();
+        instance.remove().unwrap();
+    }
+}
+
+pub(crate) fn tells_the_end(runtime: &dyn Runtime, ground: &Ground<'_>) {
+    let cases = [
+        (elf(ground.dir, "seven", &exits(7)), Exit::Code(7)),
+        (elf(ground.dir, "zero", &exits(0)), Exit::Code(0)),
+        (elf(ground.dir, "faults", &FAULTS), Exit::Signal(11)),
+    ];
+    // Where a tool cannot tell a signal, its identity says so.
+    let lossy = identity(runtime).details.contains_key("exit status");
+    for (image, expected) in &cases {
+        let program = Program { stdio: Stdio::Null, ..Program::payload(image.clone()) };
+        let mut instance = runtime.create(&spec(program)).unwrap();
+        instance.start().unwrap();
+        let exit = instance.stop().unwrap().exit;
+        let told =
+            exit == *expected || (lossy && matches!(expected, Exit::Signal(_)) && exit != Exit::Code(0));
+        assert!(told, "{}: {exit}, not {expected}", runtime.name());
+        instance.remove().unwrap();
+    }
+}
+
+pub(crate) fn tells_a_death(runtime: &dyn Runtime, ground: &Ground<'_>) {
+    let image = elf(ground.dir, "three", &exits(3));
+    let mut instance = runtime.create(&spec(Program::payload(image))).unwrap();
+    match instance.start() {
+        Err(Error::Died { exit: Exit::Code(3), .. }) => {}
+        other => panic!("{}: {other:?}", runtime.name()),
+    }
+}
+
+/// Whether a process has ended; one that nobody has reaped yet holds nothing any more.
+fn has_ended(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+}
+
+/// All but daemons are gone; a monitor may need a moment after its program, the bound is there to end the check.
+#[track_caller]
+fn are_gone(runtime: &dyn Runtime, processes: &[(i32, Role)]) {
+    let until = Instant::now() + Duration::from_secs(10);
+    for (pid, _) in processes.iter().filter(|(_, role)| *role != Role::Daemon) {
+        while !has_ended(*pid) && Instant::now() < until {
+            sleep(Duration::from_millis(5));
+        }
+        assert!(has_ended(*pid), "{} left {pid}", runtime.name());
+    }
+}
+
+pub(crate) fn meets_the_deadline(runtime: &dyn Runtime, ground: &Ground<'_>) {
+    let image = elf(ground.dir, "spins", &SPINS);
+    runtime.prepare(&spec(Program::payload(image.clone()))).unwrap();
+    let spec = Spec { deadline: ground.patience, ..spec(Program::payload(image)) };
+    let mut instance = runtime.create(&spec).unwrap();
+    let started = instance.start();
+    assert!(matches!(started, Err(Error::Timeout { .. })), "{}: {started:?}", runtime.name());
+    let processes = instance.anatomy().processes;
+    drop(instance);
+    are_gone(runtime, &processes);
+}
+
+pub(crate) fn bounds_a_flood(runtime: &dyn Runtime, ground: &Ground<'_>) {
+    let image = elf(ground.dir, "floods", &FLOODS);
+    let mut instance = runtime.create(&spec(Program::payload(image))).unwrap();
+    match instance.start() {
+        Err(Error::WrongAnswer(why)) => assert!(why.contains("newline"), "{why}"),
+        other => panic!("{}: {other:?}", runtime.name()),
+    }
+}
+
+pub(crate) fn accounts_memory(runtime: &dyn Runtime, ground: &Ground<'_>) {
+    if !identity(runtime).can.contains(&Ability::Memory) {
+        return;
+    }
+    let mut instance = runtime.create(&spec(Program::payload(ground.payload.clone()))).unwrap();
+    instance.start().unwrap();
+    let idle = account::memory(&instance.anatomy()).unwrap();
+    instance.run(&Job::Touch { bytes: 32 << 20 }).unwrap();
+    let touched = account::memory(&instance.anatomy()).unwrap();
+    let grown = touched.pss.saturating_sub(idle.pss);
+    assert!((32 << 20..40 << 20).contains(&grown), "{} grew by {grown}", runtime.name());
+    let own_kernel = runtime.kind() == Kind::Vm && runtime.name() == "microvm";
+    assert_eq!(touched.guest_ram.is_some(), own_kernel, "{}", runtime.name());
+    instance.stop().unwrap();
+    instance.remove().unwrap();
+}
+
+pub(crate) fn accounts_disk(runtime: &dyn Runtime, ground: &Ground<'_>) {
+    for provision in identity(runtime).provisions {
+        let spec =
+            Spec { provision: Some(provision.clone()), ..spec(Program::payload(ground.payload.clone())) };
+        let mut instance = runtime.create(&spec).unwrap();
+        instance.start().unwrap();
+        instance.run(&Job::Write { bytes: 4 << 20 }).unwrap();
+        let anatomy = instance.anatomy();
+        if !anatomy.files_in_memory {
+            let held = account::private(&anatomy).unwrap();
+            assert!(held.allocated >= 4 << 20, "{} {provision}: {held:?}", runtime.name());
+        }
+        instance.stop().unwrap();
+        let private = anatomy.private;
+        instance.remove().unwrap();
+        assert!(private.iter().all(|path| !path.exists()), "{} {provision}", runtime.name());
+    }
+}
+
+/// Everything on the host that an instance could leave behind and that carries this command's name.
+pub(crate) fn traces(site: &Site) -> BTreeSet<PathBuf> {
+    let children =
+        |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect::<Vec<_>>();
+    let mut all = children(site.dir()).into_iter().collect::<BTreeSet<_>>();
+    let ledger = fs::read_to_string(site.dir().join("ledger")).unwrap_or_default();
+    for group in ledger.lines().filter_map(|line| line.strip_prefix("cgroup ")) {
+        all.extend(children(Path::new(group)).into_iter().filter(|path| path.is_dir()));
+    }
+    all
+}
+
+/// Lives through the phases up to `until` and is dropped there; nothing may remain of it.
+pub(crate) fn dropped(runtime: &dyn Runtime, ground: &Ground<'_>, provision: Option<&str>, until: usize) {
+    let provision = provision.map(str::to_owned);
+    let spec = Spec { provision, ..spec(Program::payload(ground.payload.clone())) };
+    let mut instance = runtime.create(&spec).unwrap();
+    let mut processes = Vec::new();
+    if until > 0 {
+        instance.start().unwrap();
+        processes = instance.anatomy().processes;
+    }
+    if until > 1 {
+        instance.run(&Job::Echo(5)).unwrap();
+    }
+    if until > 2 {
+        instance.stop().unwrap();
+    }
+    drop(instance);
+    are_gone(runtime, &processes);
+}

@@ -1,0 +1,48 @@
+//! Programs of a few instructions: enough to misbehave.
+
+use std::fs;
+use std::path::Path;
+
+use isomark_core::Image;
+
+/// Writes an ELF whose code is these bytes.
+pub(crate) fn elf(dir: &Path, name: &str, code: &[u8]) -> Image {
+    const BASE: u64 = 0x40_0000;
+    let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
+    elf.resize(16, 0);
+    elf.extend([2_u16, 62].map(u16::to_le_bytes).concat());
+    elf.extend(1_u32.to_le_bytes());
+    elf.extend([BASE + 120, 64, 0].map(u64::to_le_bytes).concat());
+    elf.extend(0_u32.to_le_bytes());
+    elf.extend([64_u16, 56, 1, 0, 0, 0].map(u16::to_le_bytes).concat());
+    elf.extend([1_u32, 5].map(u32::to_le_bytes).concat());
+    let size = 120 + code.len() as u64;
+    elf.extend([0, BASE, BASE, size, size, 4096].map(u64::to_le_bytes).concat());
+    elf.extend(code);
+    let path = dir.join(name);
+    fs::write(&path, elf).unwrap();
+    let mode: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&path, mode).unwrap();
+    Image::open(&path).unwrap()
+}
+
+/// `mov eax, 60; mov edi, code; syscall`
+pub(crate) fn exits(code: u8) -> Vec<u8> {
+    vec![0xb8, 60, 0, 0, 0, 0xbf, code, 0, 0, 0, 0x0f, 0x05]
+}
+
+/// `1: jmp 1b`
+pub(crate) const SPINS: [u8; 2] = [0xeb, 0xfe];
+
+/// `xor eax, eax; mov [rax], eax`
+pub(crate) const FAULTS: [u8; 4] = [0x31, 0xc0, 0x89, 0x00];
+
+/// `write(1, own header, 4)` without end: a flood without a newline.
+pub(crate) const FLOODS: [u8; 24] = [
+    0xb8, 1, 0, 0, 0, // mov eax, 1
+    0xbf, 1, 0, 0, 0, // mov edi, 1
+    0xbe, 0, 0, 0x40, 0, // mov esi, 0x400000
+    0xba, 64, 0, 0, 0, // mov edx, 64
+    0x0f, 0x05, // syscall
+    0xeb, 0xe8, // jmp to the start
+];

@@ -10,6 +10,7 @@ use isomark_core::record::{Cell, Run, RuntimeRecord};
 use isomark_core::runtime::Kind;
 use isomark_core::{Metric, Params};
 
+use crate::controls::{Bands, is_control, widened};
 use crate::dataset::Dataset;
 use crate::reference::{self, REFERENCE};
 use crate::region::Region;
@@ -23,7 +24,8 @@ const MIXTURE: Region = Region { relative: 0.05, absolute: None };
 
 /// The table of a dataset whose cells are summarised already.
 #[must_use]
-pub fn headline(data: &Dataset<'_>, cells: &[CellSummary]) -> Headline {
+pub fn headline(data: &Dataset<'_>, cells: &[CellSummary], bands: &Bands) -> Headline {
+    let given = Given { data, cells, bands };
     let marginal = every_runtime_has_a_slope(data, cells);
     let columns = columns(data, marginal);
     let floors = |record: &&RuntimeRecord| record.kind != Kind::Floor;
@@ -31,7 +33,7 @@ pub fn headline(data: &Dataset<'_>, cells: &[CellSummary]) -> Headline {
         runtime: record.name.clone(),
         kind: record.kind,
         reason: record.unavailable.as_ref().map(|skip| skip.reason.clone()),
-        figures: columns.iter().map(|column| figure(data, cells, record, column, marginal)).collect(),
+        figures: columns.iter().map(|column| figure(&given, record, column, marginal)).collect(),
     });
     Headline { rows: rows.collect(), columns }
 }
@@ -59,17 +61,18 @@ fn columns(data: &Dataset<'_>, marginal: bool) -> Vec<Column> {
     all
 }
 
-fn figure(
-    data: &Dataset<'_>,
-    cells: &[CellSummary],
-    record: &RuntimeRecord,
-    column: &Column,
-    marginal: bool,
-) -> Option<Figure> {
+/// What the table rests on.
+struct Given<'g> {
+    data: &'g Dataset<'g>,
+    cells: &'g [CellSummary],
+    bands: &'g Bands,
+}
+
+fn figure(given: &Given<'_>, record: &RuntimeRecord, column: &Column, marginal: bool) -> Option<Figure> {
     if column.relative {
-        return geometric_mean(data, &record.name, &column.scenario);
+        return geometric_mean(given, &record.name, &column.scenario);
     }
-    let ours = cells.iter().filter(|c| c.runtime == record.name && c.scenario == column.scenario);
+    let ours = given.cells.iter().filter(|c| c.runtime == record.name && c.scenario == column.scenario);
     let provision = record.identity.as_ref().and_then(|identity| identity.provisions.first());
     // max_by_key keeps the last of equals, so reversed: the first cell of the plan wins a tie.
     let all: Vec<&CellSummary> = ours.collect();
@@ -121,7 +124,8 @@ fn every_runtime_has_a_slope(data: &Dataset<'_>, cells: &[CellSummary]) -> bool 
 /// Geometric mean over the numeric kernels of the best-window ratio to the process, block by block.
 ///
 /// Only blocks in which all of these kernels have both values count, so that every block means the same mixture.
-fn geometric_mean(data: &Dataset<'_>, runtime: &str, scenario: &str) -> Option<Figure> {
+fn geometric_mean(given: &Given<'_>, runtime: &str, scenario: &str) -> Option<Figure> {
+    let data = given.data;
     let cells = numeric_cells(data.run, scenario).filter(|(_, cell)| cell.runtime == runtime);
     let ours: Vec<(usize, &Metric)> = cells
         .filter_map(|(index, cell)| Some((index, cell.metrics.first()?)))
@@ -135,8 +139,10 @@ fn geometric_mean(data: &Dataset<'_>, runtime: &str, scenario: &str) -> Option<F
     }
     let mut blocks: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
     let mut kernels = 0;
+    let mut band = None;
     for (index, metric) in ours {
         let Some(base) = reference::process(data.run, index) else { continue };
+        band = given.bands.of(data.run, [index, base], &metric.name).into_iter().chain(band).reduce(f64::max);
         let pairs = data.pairs(index, base, &metric.name);
         kernels += usize::from(!pairs.is_empty());
         for (block, pair) in pairs {
@@ -148,7 +154,7 @@ fn geometric_mean(data: &Dataset<'_>, runtime: &str, scenario: &str) -> Option<F
     let found = paired::location(&means)?;
     let ratio =
         paired::Estimate { value: found.value.exp(), ci95: found.ci95.map(|ci| ci.map(f64::exp)), ..found };
-    let (verdict, why) = judge(&ratio, MIXTURE.ratio(), Quantity::Rate);
+    let (verdict, why) = judge(&ratio, widened(MIXTURE, band).ratio(), Quantity::Rate);
     Some(Figure {
         ratio: Some(rounded(ratio.value)),
         ratio_ci95: ratio.ci95.map(|ci| ci.map(rounded)),
@@ -167,7 +173,7 @@ fn numeric_cells<'r>(run: &'r Run, scenario: &str) -> impl Iterator<Item = (usiz
     let numeric = |cell: &Cell| cell.params.text("kernel").and_then(catalog::kernel).is_none_or(is_numeric);
     let all = run.cells.iter().enumerate();
     let all: Vec<(usize, &Cell)> =
-        all.filter(|(_, cell)| cell.scenario == scenario && numeric(cell)).collect();
+        all.filter(|(_, cell)| cell.scenario == scenario && numeric(cell) && !is_control(cell)).collect();
     let often = all.iter().map(|(_, cell)| cell.every).min().unwrap_or(1);
     all.into_iter().filter(move |(_, cell)| cell.every == often)
 }

@@ -13,11 +13,12 @@ use minijinja::{Environment, UndefinedBehavior};
 use crate::view::View;
 
 /// Files of the look, by name.
-const BUILT_IN: [(&str, &str); 7] = [
+const BUILT_IN: [(&str, &str); 8] = [
     ("run.html", include_str!("../../../report-templates/run.html")),
     ("headline.html", include_str!("../../../report-templates/headline.html")),
     ("section.html", include_str!("../../../report-templates/section.html")),
     ("table.html", include_str!("../../../report-templates/table.html")),
+    ("controls.html", include_str!("../../../report-templates/controls.html")),
     ("method.html", include_str!("../../../report-templates/method.html")),
     ("style.css", include_str!("../../../report-templates/style.css")),
     ("script.js", include_str!("../../../report-templates/script.js")),

@@ -20,6 +20,8 @@
 pub mod ab;
 pub mod answers;
 pub mod charts;
+mod companions;
+pub mod controls;
 pub mod dataset;
 pub mod export;
 pub mod fmt;

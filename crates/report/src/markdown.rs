@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use crate::answers;
+use crate::controls;
 use crate::fmt;
 use crate::summary::{CellSummary, Figure, MetricSummary, Status, Summary};
 
@@ -17,6 +18,7 @@ pub fn markdown(summary: &Summary) -> String {
     let mut out = String::new();
     head(&mut out, summary);
     headline(&mut out, summary);
+    trust(&mut out, summary);
     warnings(&mut out, summary);
     metrics(&mut out, summary);
     foot(&mut out, summary);
@@ -82,6 +84,18 @@ fn figure(figure: &Figure) -> String {
         (None, Some(_), _) => answers::with_interval(figure),
         (None, None, _) => "1 (reference)".to_owned(),
     }
+}
+
+/// What the controls say, in a line per scenario.
+fn trust(out: &mut String, summary: &Summary) {
+    let said = controls::sentences(&summary.controls);
+    if said.is_empty() {
+        return;
+    }
+    for sentence in said {
+        put(out, &format!("- {}", escape(&sentence)));
+    }
+    put(out, "\nA/A: the same runtime twice in the same blocks; + 5 %: the same with injected work.\n");
 }
 
 fn warnings(out: &mut String, summary: &Summary) {

@@ -1,11 +1,11 @@
 //! Which cell is a cell compared with?
 //!
-//! The cell of the reference in the same scenario with the same parameters. Parameters that every runtime has in
+//! The second of two variants with the first, every other one with the cell of the reference in the same scenario with the same parameters. Parameters that every runtime has in
 //! its own words (`provision`) are left out only if that leaves exactly one candidate; otherwise there is no
 //! comparison rather than an arbitrary one.
 
 use isomark_core::Params;
-use isomark_core::record::{Cell, Run};
+use isomark_core::record::{Arm, Cell, Run};
 use isomark_core::runtime::Kind;
 
 /// The runtime that everything is compared with.
@@ -15,10 +15,17 @@ const FLOORS: &str = "startup";
 /// Parameters whose values belong to one runtime.
 const OWN: [&str; 1] = ["provision"];
 
-/// Index of the cell of the plain process that answers the same question; none for the process itself.
+/// Index of the cell that a cell is compared with: the variant that its arm names, else the cell of the plain process
+/// that answers the same question; none for the process itself and for controls, which answer for the method.
 #[must_use]
 pub fn process(run: &Run, index: usize) -> Option<usize> {
-    let cell = run.cells.get(index).filter(|cell| cell.runtime != REFERENCE)?;
+    let cell = run.cells.get(index)?;
+    match &cell.arm {
+        Some(arm) if arm.control => return None,
+        Some(Arm { of: Some(of), .. }) => return Some(*of).filter(|of| *of < run.cells.len()),
+        _ if cell.runtime == REFERENCE => return None,
+        _ => {}
+    }
     counterpart(run, cell, REFERENCE)
 }
 
@@ -63,8 +70,6 @@ fn shared(params: &Params) -> Vec<(&str, &isomark_core::Value)> {
 
 #[cfg(test)]
 mod tests {
-    use isomark_core::record::Arm;
-
     use super::*;
 
     fn cell(runtime: &str, provision: &str, arm: Option<Arm>) -> Cell {

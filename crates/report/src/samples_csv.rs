@@ -1,14 +1,15 @@
 //! `samples.csv`: every value in a row of its own, for spreadsheets and statistics programs.
 //!
 //! Warm-ups and failures are rows too, so nothing has to be read from another file; a failure has a message where
-//! a value would be.
+//! a value would be. Column `arm` is empty but for variants (`a`, `b`) and controls (`again`, `+5 %`): who asks for a
+//! runtime's own values leaves controls out.
 
 use isomark_core::record::{Outcome, Run, Sample};
 use isomark_core::{Error, Phase};
 
 use crate::fmt::clean;
 
-const HEADER: [&str; 14] = [
+const HEADER: [&str; 15] = [
     "runtime",
     "scenario",
     "params",
@@ -23,6 +24,7 @@ const HEADER: [&str; 14] = [
     "failed_in",
     "failure",
     "message",
+    "arm",
 ];
 
 /// The samples of a run as CSV (RFC 4180), one row per value.
@@ -57,8 +59,9 @@ fn rows(run: &Run, sample: &Sample, csv: &mut csv::Writer<Vec<u8>>) -> Result<()
         (clean(&cell.runtime), clean(&cell.scenario), clean(&cell.params.to_string()));
     let (block, at) = (sample.block.to_string(), sample.at_ns.to_string());
     let warmup = if sample.warmup { "true" } else { "false" };
+    let arm = cell.arm.as_ref().map_or(String::new(), |arm| clean(&arm.label));
     let head = [&*runtime, &*scenario, &*params, &*block, warmup, &*at];
-    let mut row = |tail: [&str; 8]| csv.write_record(head.into_iter().chain(tail));
+    let mut row = |tail: [&str; 8]| csv.write_record(head.into_iter().chain(tail).chain([&*arm]));
     match &sample.outcome {
         Outcome::Values(values) => {
             for (name, value) in values {

@@ -6,6 +6,7 @@
 use isomark_core::record::{Cell, Run};
 use isomark_core::{Metric, Phase};
 
+use crate::controls::{Bands, widened};
 use crate::dataset::{Dataset, Observed};
 use crate::noise;
 use crate::reference;
@@ -13,35 +14,49 @@ use crate::region::{quantity, region};
 use crate::stats::autocorrelation::lag1;
 use crate::stats::bootstrap::{RESAMPLES, ratio_of_medians};
 use crate::stats::median::{median, sorted};
+use crate::stats::modes::two_modes;
 use crate::stats::order;
 use crate::stats::paired::{self, Estimate};
 use crate::stats::random::Random;
 use crate::stats::spread::mad;
 use crate::stats::verdict::{Quantity, judge};
 use crate::summary::{
-    CellSummary, Companion, Difference, FailureSummary, Floor, HostInfo, MetricSummary, Number, PhaseSummary,
-    RunInfo, SUMMARY_SCHEMA, Status, StepSummary, Summary, Versus,
+    CellSummary, Companion, Difference, FailureSummary, Floor, HostInfo, MetricSummary, ModeSummary, Number,
+    PhaseSummary, RunInfo, SUMMARY_SCHEMA, Status, StepSummary, Summary, Versus,
 };
-use crate::{headline, warnings};
+use crate::{companions, controls, headline, warnings};
 
 /// The answers of a dataset.
 #[must_use]
 pub fn summarise(data: &Dataset<'_>) -> Summary {
-    let noisy = noise::noisy_blocks(&data.blocks);
-    let cells: Vec<CellSummary> = (0..data.run.cells.len()).map(|i| cell(data, i, &noisy)).collect();
+    let controls = controls::controls(data);
+    let given = Given { data, noisy: noise::noisy_blocks(&data.blocks), bands: Bands::new(&controls) };
+    let mut cells: Vec<CellSummary> = (0..data.run.cells.len()).map(|i| cell(&given, i)).collect();
+    companions::adjust(data.run, &mut cells);
+    let warnings = warnings::warnings(data, &cells, &controls);
+    let cells = answers(data.run, cells);
     Summary {
         schema: SUMMARY_SCHEMA.to_owned(),
-        run: run_info(data, noisy),
-        headline: headline::headline(data, &cells),
-        warnings: warnings::warnings(data, &cells),
-        cells: answers(data.run, cells),
+        headline: headline::headline(data, &cells, &given.bands),
+        run: run_info(data, given.noisy),
+        warnings,
+        cells,
+        controls,
         claims: Vec::new(),
     }
 }
 
+/// What every answer of a run rests on.
+struct Given<'d> {
+    data: &'d Dataset<'d>,
+    /// Numbers of the noisy blocks.
+    noisy: Vec<u32>,
+    bands: Bands,
+}
+
 /// The cells that answer a question of the user: controls answer for the method.
 fn answers(run: &Run, cells: Vec<CellSummary>) -> Vec<CellSummary> {
-    let control = |at: usize| run.cells[at].arm.as_ref().is_some_and(|arm| arm.control);
+    let control = |at: usize| controls::is_control(&run.cells[at]);
     cells.into_iter().enumerate().filter(|(at, _)| !control(*at)).map(|(_, cell)| cell).collect()
 }
 
@@ -74,7 +89,8 @@ fn run_info(data: &Dataset<'_>, blocks_noisy: Vec<u32>) -> RunInfo {
     }
 }
 
-fn cell(data: &Dataset<'_>, index: usize, noisy: &[u32]) -> CellSummary {
+fn cell(given: &Given<'_>, index: usize) -> CellSummary {
+    let data = given.data;
     let (cell, seen) = (&data.run.cells[index], &data.cells[index]);
     let (status, reason, remedy) = status(cell, seen);
     let skipped = status == Status::Skipped;
@@ -87,12 +103,13 @@ fn cell(data: &Dataset<'_>, index: usize, noisy: &[u32]) -> CellSummary {
         kind: record.map(|record| record.kind),
         scenario: cell.scenario.clone(),
         params: cell.params.clone(),
+        label: cell.arm.as_ref().map(|arm| arm.label.clone()),
         status,
         reason,
         remedy,
         payload_sha256: ran_inside(data.run, cell).to_owned(),
         trials: seen.trials,
-        metrics: metrics.map(|(at, metric)| one_metric(data, index, metric, at == 0, noisy)).collect(),
+        metrics: metrics.map(|(at, metric)| one_metric(given, index, metric, at == 0)).collect(),
         phases: phases(data.run, cell, seen),
         steps: steps(seen),
         failures: failures(seen),
@@ -128,13 +145,8 @@ fn status(cell: &Cell, seen: &Observed) -> (Status, Option<String>, Option<Strin
     }
 }
 
-fn one_metric(
-    data: &Dataset<'_>,
-    index: usize,
-    metric: &Metric,
-    headline: bool,
-    noisy: &[u32],
-) -> MetricSummary {
+fn one_metric(given: &Given<'_>, index: usize, metric: &Metric, headline: bool) -> MetricSummary {
+    let data = given.data;
     let seen = &data.cells[index];
     let taken = seen.values(&metric.name);
     let all = sorted(&taken);
@@ -157,13 +169,18 @@ fn one_metric(
         ci95: order::interval(&all, 0.5).map(pair),
         p95: order::quantile(&all, 0.95).map(whole),
         p95_ci95: order::interval(&all, 0.95).map(pair),
+        p99: order::quantile(&all, 0.99).map(whole),
+        p99_ci95: order::interval(&all, 0.99).map(pair),
         max: all.last().copied().map(whole),
         mad: mad(&all).map(whole),
         autocorrelation: lag1(&taken).map(rounded),
+        modes: two_modes(&all)
+            .filter(|_| headline)
+            .map(|modes| modes.map(|mode| ModeSummary { at: whole(mode.at), share: rounded(mode.share) })),
         folded,
         versus: reference::process(data.run, index)
             .filter(apart)
-            .and_then(|base| versus(data, index, base, metric, headline, noisy)),
+            .and_then(|base| versus(given, index, base, metric, headline)),
         floor: reference::floor(data.run, index)
             .filter(|_| headline)
             .and_then(|base| floor(data, index, base, metric)),
@@ -184,31 +201,32 @@ pub(crate) fn rounded(value: f64) -> f64 {
     format!("{value:.digits$}").parse().unwrap_or(value)
 }
 
-fn versus(
-    data: &Dataset<'_>,
-    index: usize,
-    base: usize,
-    metric: &Metric,
-    headline: bool,
-    noisy: &[u32],
-) -> Option<Versus> {
+fn versus(given: &Given<'_>, index: usize, base: usize, metric: &Metric, headline: bool) -> Option<Versus> {
+    let data = given.data;
     let cell = &data.run.cells[index];
     let pairs = data.pairs(index, base, &metric.name);
     let all: Vec<(f64, f64)> = pairs.iter().map(|(_, pair)| *pair).collect();
     let region = region(cell, metric);
+    let band = given.bands.of(data.run, [index, base], &metric.name);
+    let applied = widened(region, band);
     let kind = quantity(metric);
     let ratio = paired::ratio(&all);
     let apart = paired::difference(&all)?;
     let (verdict, why) = match (kind, &ratio) {
         (Quantity::Size, _) => {
             let bases: Vec<f64> = all.iter().map(|(_, base)| *base).collect();
-            judge(&apart, region.difference(median(&bases)?), kind)
+            judge(&apart, applied.difference(median(&bases)?), kind)
         }
-        (_, Some(ratio)) => judge(ratio, region.ratio(), kind),
+        (_, Some(ratio)) => judge(ratio, applied.ratio(), kind),
         (_, None) => {
             let none = Estimate { n: all.len(), value: f64::NAN, ci95: None };
             (judge(&none, [1.0, 1.0], kind).0, Some("a value of zero or below has no ratio".to_owned()))
         }
+    };
+    let quiet = without(&pairs, &given.noisy);
+    let size = |found: Estimate| Difference {
+        median: number(metric, found.value),
+        ci95: found.ci95.map(|ci| ci.map(|x| number(metric, x))),
     };
     Some(Versus {
         runtime: data.run.cells[base].runtime.clone(),
@@ -218,12 +236,17 @@ fn versus(
         why,
         n: all.len(),
         region,
-        difference: (kind == Quantity::Size).then(|| Difference {
-            median: number(metric, apart.value),
-            ci95: apart.ci95.map(|ci| ci.map(|x| number(metric, x))),
-        }),
+        band,
+        difference: (kind == Quantity::Size).then(|| size(apart)),
         bootstrap: headline.then(|| resampled(data.run, cell, metric, &all)).flatten(),
-        quiet: without(&pairs, noisy),
+        quiet: quiet.as_deref().and_then(paired::ratio).map(companion),
+        quiet_difference: quiet
+            .filter(|_| kind == Quantity::Size)
+            .and_then(|quiet| paired::difference(&quiet))
+            .map(size),
+        hodges_lehmann: headline.then(|| companions::hodges_lehmann(&all)).flatten(),
+        wilcoxon: headline.then(|| companions::wilcoxon(&all)),
+        cliff: headline.then(|| companions::cliff(&all)).flatten(),
     })
 }
 
@@ -235,17 +258,17 @@ fn resampled(run: &Run, cell: &Cell, metric: &Metric, pairs: &[(f64, f64)]) -> O
     ratio_of_medians(pairs, resamples, &mut random).map(companion)
 }
 
-/// The ratio without noisy blocks; none if there are none, or nothing else.
-fn without(pairs: &[(u32, (f64, f64))], noisy: &[u32]) -> Option<Companion> {
+/// The pairs of the other blocks; none if no block was noisy.
+fn without(pairs: &[(u32, (f64, f64))], noisy: &[u32]) -> Option<Vec<(f64, f64)>> {
     let quiet: Vec<(f64, f64)> = pairs
         .iter()
         .filter(|(block, _)| noisy.binary_search(block).is_err())
         .map(|(_, pair)| *pair)
         .collect();
-    (quiet.len() < pairs.len()).then(|| paired::ratio(&quiet).map(companion)).flatten()
+    (quiet.len() < pairs.len()).then_some(quiet)
 }
 
-fn companion(found: Estimate) -> Companion {
+pub(crate) fn companion(found: Estimate) -> Companion {
     Companion { ratio: rounded(found.value), ci95: found.ci95.map(|ci| ci.map(rounded)), n: found.n }
 }
 

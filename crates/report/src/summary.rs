@@ -9,6 +9,7 @@ use isomark_core::{Better, Params, Phase};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::region::Region;
+use crate::stats::ranks::Method;
 use crate::stats::verdict::Verdict;
 
 /// Schema name of `summary.json`.
@@ -46,6 +47,9 @@ pub struct Summary {
     pub headline: Headline,
     /// One entry per cell, in the order of the plan.
     pub cells: Vec<CellSummary>,
+    /// The same cells again, and with injected work: how far the verdicts can be trusted.
+    #[serde(default)]
+    pub controls: Vec<Control>,
     /// Sentences from the documents with their verdicts; empty until claims are checked.
     pub claims: Vec<Claim>,
     /// What a reader must know before believing the numbers, each with its remedy.
@@ -135,6 +139,9 @@ pub struct CellSummary {
     pub scenario: String,
     /// Parameters.
     pub params: Params,
+    /// Which of two variants it is (`a`, `b`), in a comparison of a runtime with itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// How it ended.
     pub status: Status,
     /// Why it was skipped or failed.
@@ -178,15 +185,24 @@ pub struct MetricSummary {
     pub p95: Option<Number>,
     /// Exact 95 % interval of the 95th percentile; none for n < 72.
     pub p95_ci95: Option<[Number; 2]>,
+    /// 99th percentile; none for n < 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99: Option<Number>,
+    /// Exact 95 % interval of the 99th percentile; none for n < 368.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_ci95: Option<[Number; 2]>,
     /// Largest value.
     pub max: Option<Number>,
     /// Median absolute deviation.
     pub mad: Option<Number>,
     /// Lag-1 autocorrelation over the blocks.
     pub autocorrelation: Option<f64>,
+    /// Two places where its values gather, of the headline metric, if the median lies between them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modes: Option<[ModeSummary; 2]>,
     /// The phase that really does the work of the phase this metric is named after; its value means nothing then.
     pub folded: Option<Phase>,
-    /// Against the plain process; none for the process itself and where it has no such cell.
+    /// Against the plain process, or the first of two variants; none for the process itself and where there is none.
     pub versus: Option<Versus>,
     /// Against the floor measured in the same run.
     pub floor: Option<Floor>,
@@ -209,12 +225,120 @@ pub struct Versus {
     pub n: usize,
     /// Differences that count as none.
     pub region: Region,
+    /// The A/A band, as a share, that the region was widened to where it is the wider; none without an A/A control.
+    #[serde(default)]
+    pub band: Option<f64>,
     /// Median difference and its interval, for sizes: what their verdict rests on.
     pub difference: Option<Difference>,
     /// Ratio of medians by seeded bootstrap, for the headline metric.
     pub bootstrap: Option<Companion>,
     /// The same ratio without the noisy blocks, if there are some.
     pub quiet: Option<Companion>,
+    /// The same difference without them, for sizes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_difference: Option<Difference>,
+    /// exp of the Hodges–Lehmann estimate of the log-ratios, for the headline metric.
+    #[serde(default)]
+    pub hodges_lehmann: Option<Companion>,
+    /// Wilcoxon's test of the pairs, for the headline metric.
+    #[serde(default)]
+    pub wilcoxon: Option<Wilcoxon>,
+    /// Cliff's delta, for the headline metric: how often it lies above the reference less how often below.
+    #[serde(default)]
+    pub cliff: Option<f64>,
+}
+
+/// Wilcoxon's signed-rank test.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wilcoxon {
+    /// Two-sided p-value.
+    pub p: f64,
+    /// The same, adjusted by Holm over all such tests of the run.
+    pub p_holm: f64,
+    /// How it was found.
+    pub method: Method,
+}
+
+/// A place where values gather.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModeSummary {
+    /// Median of the values there.
+    pub at: Number,
+    /// Their share of all values.
+    pub share: f64,
+}
+
+/// What a control shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// Measured twice, the same stays the same.
+    Quiet,
+    /// The host is too noisy for the region of this metric.
+    Noisy,
+    /// The injected work was found.
+    Found,
+    /// It was not.
+    Missed,
+    /// Nothing can be said; the reason stands beside it.
+    Unknown,
+}
+
+impl Trust {
+    /// The word used in files and reports.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Noisy => "noisy",
+            Self::Found => "found",
+            Self::Missed => "missed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One metric of a control: the same cell a second time in the same blocks, with or without injected work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    /// Runtime.
+    pub runtime: String,
+    /// Scenario.
+    pub scenario: String,
+    /// Parameters.
+    pub params: Params,
+    /// Metric.
+    pub metric: String,
+    /// Whether it is the headline metric of its cell.
+    pub headline: bool,
+    /// `again`, or the work that was injected: `+5 %`.
+    pub label: String,
+    /// Injected work as a share: 0.05 for 5 %.
+    pub handicap: f64,
+    /// Pairs.
+    pub n: usize,
+    /// Control over cell: exp(median of the log-ratios).
+    pub ratio: Option<f64>,
+    /// Its exact 95 % interval.
+    pub ci95: Option<[f64; 2]>,
+    /// Differences that count as none for the verdict of this metric.
+    pub region: Region,
+    /// What the rates rest on: the smaller of the region and the gate's own limit, before it is widened to the band.
+    pub limit: Region,
+    /// What 97.5 % of drawn A/A ratios stay within, as a share: 0.013 for ± 1.3 %.
+    pub band: Option<f64>,
+    /// Share of drawn A/A comparisons that are called different; none below 20 pairs.
+    pub false_alarm_rate: Option<f64>,
+    /// Share of drawn comparisons in which the injected work is called worse; none below 20 pairs.
+    pub detection_rate: Option<f64>,
+    /// Comparisons drawn.
+    pub resamples: usize,
+    /// What a blocked design would say of the A/A data: p of the Mann–Whitney test of first half against second.
+    pub blocked_p: Option<f64>,
+    /// What it shows.
+    pub verdict: Trust,
+    /// Why the host is too noisy, or why nothing can be said.
+    pub why: Option<String>,
 }
 
 /// A difference in the metric's own unit.

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::answers::{self, bounds};
 use crate::charts::words;
+use crate::controls::percent;
 use crate::fmt;
-use crate::summary::{CellSummary, MetricSummary, Status, Summary};
+use crate::summary::{CellSummary, Control, MetricSummary, Status, Summary};
 use crate::view::ink;
 
 /// A table in words.
@@ -121,6 +122,7 @@ fn metrics(run: &Run, summary: &Summary, wanted: &[Wanted<'_>], caption: &str, n
         named,
         p95: present(|m| m.p95.is_some() && m.unit == "ns"),
         versus: present(|m| m.versus.is_some()),
+        quiet: named && present(|m| m.versus.as_ref().is_some_and(|versus| versus.quiet.is_some())),
         floor: present(|m| m.floor.is_some()),
         failed: present(|m| m.failed > 0),
     };
@@ -162,6 +164,7 @@ struct Shape {
     named: bool,
     p95: bool,
     versus: bool,
+    quiet: bool,
     floor: bool,
     failed: bool,
 }
@@ -176,6 +179,7 @@ impl Shape {
         if self.versus {
             all.extend([("× process", true), ("95 % interval", true), ("verdict", false)]);
         }
+        all.extend(self.quiet.then_some(("× in quiet blocks", true)));
         all.extend(self.floor.then_some(("× floor", true)));
         all.push(("n", true));
         all.extend(self.failed.then_some(("failed", true)));
@@ -223,6 +227,13 @@ impl Shape {
                 None => cells.extend([blank(), blank(), Entry::default()]),
             }
         }
+        if self.quiet {
+            let quiet = metric.versus.as_ref().filter(|_| !floor).and_then(|versus| versus.quiet);
+            cells.push(quiet.map_or_else(blank, |quiet| Entry {
+                tip: format!("n = {}", quiet.n),
+                ..Entry::number(with_interval(quiet.ratio, quiet.ci95), quiet.ratio)
+            }));
+        }
         if self.floor {
             let floor = metric.floor.as_ref().map(|f| Entry {
                 tip: fmt::clean(&f.runtime),
@@ -235,6 +246,11 @@ impl Shape {
             cells.push(Entry::number(metric.failed.to_string(), metric.failed as f64));
         }
     }
+}
+
+fn with_interval(ratio: f64, ci95: Option<[f64; 2]>) -> String {
+    let interval = ci95.map_or("~".to_owned(), |ci95| fmt::ratio_interval(ratio, ci95));
+    format!("{} [{interval}]", fmt::ratio(ratio, ci95))
 }
 
 fn parameter(cell: &CellSummary, key: &str) -> Entry {
@@ -266,8 +282,65 @@ fn compared(metric: &MetricSummary, versus: &crate::summary::Versus) -> [Entry; 
         (None, None) => (Entry::number("~".to_owned(), -1.0), "~".to_owned()),
     };
     let word = versus.verdict.word().to_owned();
-    let tip = versus.why.as_deref().map(fmt::clean).unwrap_or_default();
+    let band = versus.band.filter(|band| *band > versus.region.relative);
+    let widened = band.map(|band| format!("judged against the A/A band of ± {}", percent(band)));
+    let tip = versus.why.as_deref().map(fmt::clean).into_iter().chain(widened).collect::<Vec<_>>().join("; ");
     [ratio, Entry::words(interval), Entry { text: word.clone(), verdict: word, tip, ..Entry::default() }]
+}
+
+/// What the controls show: the headline metrics, or all of them.
+#[must_use]
+pub fn controls(summary: &Summary, headline: bool) -> Table {
+    let wanted: Vec<&Control> = summary.controls.iter().filter(|c| c.headline || !headline).collect();
+    let parted = wanted.iter().any(|control| !control.params.is_empty());
+    let mut names = vec![("runtime", false), ("scenario", false)];
+    names.extend(parted.then_some(("parameters", false)));
+    names.extend(if headline { None } else { Some(("metric", false)) });
+    names.extend([("control", false), ("ratio", true), ("95 % interval", true), ("A/A band", true)]);
+    names.extend([("false alarms", true), ("found", true), ("blocked p", true), ("n", true), ("", false)]);
+    let row = |control: &&Control| {
+        let mut cells = vec![Entry::words(fmt::clean(&control.scenario))];
+        cells.extend(parted.then(|| Entry::words(words(&control.params))));
+        cells.extend((!headline).then(|| Entry::words(fmt::clean(&control.metric))));
+        cells.push(Entry::words(fmt::clean(&control.label)));
+        cells.extend(told(control));
+        Line { ink: ink(summary, &control.runtime), runtime: fmt::clean(&control.runtime), cells, span: 1 }
+    };
+    let caption = if headline {
+        "The same runtime again in the same blocks, as it is and with injected work"
+    } else {
+        "All metrics of the controls"
+    };
+    Table { caption: caption.to_owned(), columns: titles(&names), rows: wanted.iter().map(row).collect() }
+}
+
+fn told(control: &Control) -> Vec<Entry> {
+    let blank = || Entry { text: String::new(), sort: "-1".to_owned(), ..Entry::default() };
+    let share = |share: Option<f64>| share.map_or_else(blank, |share| Entry::number(percent(share), share));
+    let ratio = control.ratio.map_or_else(
+        || Entry::number("~".to_owned(), -1.0),
+        |ratio| Entry::number(fmt::ratio(ratio, control.ci95), ratio),
+    );
+    let interval = control.ratio.zip(control.ci95).map(|(ratio, ci95)| fmt::ratio_interval(ratio, ci95));
+    let band = control.band.map(|band| Entry::number(format!("± {}", percent(band)), band));
+    let p = control.blocked_p.map(|p| {
+        let text = if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") };
+        Entry::number(text, p)
+    });
+    let word = control.verdict.word().to_owned();
+    let tip = control.why.as_deref().map(fmt::clean).unwrap_or_default();
+    [
+        ratio,
+        Entry::words(interval.unwrap_or_else(|| "~".to_owned())),
+        band.unwrap_or_else(blank),
+        share(control.false_alarm_rate),
+        share(control.detection_rate),
+        p.unwrap_or_else(blank),
+        Entry::number(control.n.to_string(), control.n as f64),
+    ]
+    .into_iter()
+    .chain([Entry { text: word.clone(), verdict: word, tip, ..Entry::default() }])
+    .collect()
 }
 
 /// The inner steps as the runtimes told them.

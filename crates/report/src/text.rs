@@ -3,8 +3,9 @@
 //! Plain text without colour, at most 80 columns wide whatever the names are; `~` stands where nothing can be said.
 
 use crate::answers;
+use crate::controls;
 use crate::fmt::{clean, shortened};
-use crate::summary::{Column, Figure, Row, Status, Summary};
+use crate::summary::{Column, Figure, Row, Status, Summary, Trust};
 
 /// Columns of a terminal that the table must fit.
 const WIDTH: usize = 80;
@@ -35,6 +36,13 @@ pub fn table(summary: &Summary) -> String {
         counts.iter().filter(|(_, n)| *n > 0).map(|(s, n)| format!("{n} {}", s.word())).collect();
     if !named.is_empty() {
         line(&mut out, &format!("{} of {} cells", named.join(", "), summary.cells.len()));
+    }
+    for sentence in controls::sentences(&summary.controls) {
+        line(&mut out, &clean(&sentence));
+    }
+    let noisy = summary.controls.iter().any(|c| c.headline && c.verdict == Trust::Noisy);
+    if noisy {
+        line(&mut out, "this host is noisy: stop what else runs, pin CPUs or take more blocks");
     }
     line(&mut out, "ratio to process with 95 % interval; ~ nothing can be said");
     out

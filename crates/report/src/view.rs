@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::answers;
 use crate::charts::svg::svg;
 use crate::charts::{self, Chart};
+use crate::controls;
 use crate::fmt;
 use crate::summary::{Figure, Summary};
 use crate::tables::{self, Table};
@@ -38,6 +39,8 @@ pub struct View {
     pub rows: Vec<RowView>,
     /// One section per scenario.
     pub sections: Vec<Section>,
+    /// What the controls say, if there are some.
+    pub controls: Option<ControlsView>,
     /// Warnings: cause and remedy.
     pub warnings: Vec<Warning>,
     /// How to measure it again.
@@ -46,6 +49,17 @@ pub struct View {
     pub command: String,
     /// Files beside the page: name and what is in them.
     pub files: Vec<(String, String)>,
+}
+
+/// How far the verdicts can be trusted.
+#[derive(Clone, Debug, Serialize)]
+pub struct ControlsView {
+    /// One sentence per scenario.
+    pub sentences: Vec<String>,
+    /// The headline controls.
+    pub table: Table,
+    /// All of them.
+    pub details: Table,
 }
 
 /// A runtime that was asked for.
@@ -156,6 +170,7 @@ pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
         columns: columns(summary),
         rows: rows(summary),
         sections: summary.scenarios().into_iter().map(|name| section(run, summary, name, drawn)).collect(),
+        controls: controls(summary),
         warnings: warnings(summary),
         reproduce: reproduce(run),
         command: again(run),
@@ -285,6 +300,16 @@ fn chart(chart: &Chart) -> ChartView {
         narrow: svg(&chart.narrow, "chart narrow", &label),
         file: format!("charts/{}.png", chart.name),
     }
+}
+
+fn controls(summary: &Summary) -> Option<ControlsView> {
+    let said = controls::sentences(&summary.controls);
+    let sentences = said.iter().map(|sentence| fmt::clean(sentence)).collect();
+    (!summary.controls.is_empty()).then(|| ControlsView {
+        sentences,
+        table: tables::controls(summary, true),
+        details: tables::controls(summary, false),
+    })
 }
 
 fn warnings(summary: &Summary) -> Vec<Warning> {

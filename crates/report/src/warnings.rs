@@ -7,12 +7,16 @@ use isomark_core::Kind;
 use isomark_core::record::{Failure, Warning};
 
 use crate::dataset::Dataset;
+use crate::fmt;
 use crate::noise;
-use crate::summary::{CellSummary, Status};
+use crate::summary::{CellSummary, Control, Status, Trust};
+
+/// Cells with two modes that are named; the others are counted.
+const MODES: usize = 4;
 
 /// All warnings of a run: the payload's, the host's, skips, failures, noise.
 #[must_use]
-pub fn warnings(data: &Dataset<'_>, cells: &[CellSummary]) -> Vec<Warning> {
+pub fn warnings(data: &Dataset<'_>, cells: &[CellSummary], controls: &[Control]) -> Vec<Warning> {
     let mut all = Vec::new();
     payload(data, &mut all);
     all.extend(data.run.host.warnings.iter().cloned());
@@ -20,6 +24,8 @@ pub fn warnings(data: &Dataset<'_>, cells: &[CellSummary]) -> Vec<Warning> {
     failures(data, &mut all);
     unserved(data, &mut all);
     noisy(data, &mut all);
+    unsteady(controls, &mut all);
+    two_modes(cells, &mut all);
     unfinished(data, cells, &mut all);
     let mut told: Vec<Warning> = Vec::new();
     for warning in all {
@@ -126,6 +132,53 @@ fn noisy(data: &Dataset<'_>, all: &mut Vec<Warning>) {
         cause,
         "stop what else runs on the host, or take more blocks; ratios are paired within a block",
     );
+}
+
+/// Headline metrics that differ too much from themselves: one warning per scenario, the widest band first.
+fn unsteady(controls: &[Control], all: &mut Vec<Warning>) {
+    let mut noisy: Vec<&Control> =
+        controls.iter().filter(|c| c.headline && c.verdict == Trust::Noisy).collect();
+    noisy.sort_by(|a, b| {
+        a.scenario.cmp(&b.scenario).then(b.band.unwrap_or(0.0).total_cmp(&a.band.unwrap_or(0.0)))
+    });
+    for group in noisy.chunk_by(|a, b| a.scenario == b.scenario) {
+        let worst = group[0];
+        let why = worst.why.as_deref().unwrap_or("measured twice it differs");
+        let others = match group.len() {
+            1 => String::new(),
+            n => format!("; so are {} more", n - 1),
+        };
+        let cause = format!(
+            "{} {}: the host is too noisy for the precision that is asked: {why}{others}",
+            worst.runtime, worst.scenario
+        );
+        let remedy =
+            "stop what else runs on the host, pin CPUs or take more blocks; regions are widened to the band";
+        warn(all, cause, remedy);
+    }
+}
+
+/// Headline metrics whose values gather in two places.
+fn two_modes(cells: &[CellSummary], all: &mut Vec<Warning>) {
+    let one = |cell: &CellSummary| {
+        let metric = cell.metrics.first()?;
+        let modes = metric.modes?.map(|mode| {
+            format!("{} ({:.0} %)", fmt::quantity(&metric.unit, mode.at.0, None), mode.share * 100.0)
+        });
+        let blank = if cell.params.is_empty() { "" } else { " " };
+        Some(format!("{} {}{blank}{}: {}", cell.runtime, cell.scenario, cell.params, modes.join(" and ")))
+    };
+    let told: Vec<String> = cells.iter().filter_map(one).collect();
+    if told.is_empty() {
+        return;
+    }
+    let rest = told.len().saturating_sub(MODES);
+    let more = if rest == 0 { String::new() } else { format!("; and {rest} more in summary.json") };
+    let cause = format!(
+        "values gather in two places, and a median between them describes neither: {}{more}",
+        told[..told.len() - rest].join("; ")
+    );
+    warn(all, cause, "look at the single values in samples.csv: a cause that comes and goes is at work");
 }
 
 fn unfinished(data: &Dataset<'_>, cells: &[CellSummary], all: &mut Vec<Warning>) {

@@ -11,7 +11,8 @@ use std::sync::LazyLock;
 
 use isomark_core::Error;
 use isomark_core::store::Folder;
-use isomark_report::{Options, Summary, render};
+use isomark_report::summary::Trust;
+use isomark_report::{Options, Summary, render, text};
 
 const INPUT: [&str; 3] = ["run.json", "samples.jsonl", "blocks.jsonl"];
 const OUTPUT: [&str; 4] = ["summary.json", "summary.md", "samples.csv", "report.html"];
@@ -146,4 +147,67 @@ fn what_was_planted_is_found() {
     assert_eq!((skipped.status.word(), skipped.metrics.len()), ("skipped", 0));
     let names: Vec<_> = cell("process", "memory", "idle").metrics.iter().map(|m| m.name.clone()).collect();
     assert_eq!(names, ["pss", "uss", "rss"], "what a process does not have is absent, not failed");
+}
+
+#[test]
+fn controls_answer_for_the_method_and_not_for_a_runtime() {
+    let dir = tempfile::tempdir().unwrap();
+    let summary = rendered(dir.path()).unwrap();
+    let named: Vec<_> =
+        summary.cells.iter().map(|c| (&c.runtime, &c.scenario, c.params.to_string())).collect();
+    let unique: std::collections::BTreeSet<_> = named.iter().collect();
+    assert_eq!(unique.len(), named.len(), "a control stands among the cells");
+    let of = |runtime: &str, scenario: &str, label: &str| {
+        let mut all = summary.controls.iter().filter(|c| c.runtime == runtime && c.headline);
+        all.find(|c| c.scenario == scenario && c.label == label).unwrap().clone()
+    };
+    for runtime in ["process", "namespace", "microvm"] {
+        let again = of(runtime, "startup", "again");
+        assert!((0.98..1.02).contains(&again.ratio.unwrap()) && again.verdict == Trust::Quiet, "{again:?}");
+        assert!((0.005..0.05).contains(&again.band.unwrap()), "{again:?}");
+        assert!(again.false_alarm_rate.unwrap() <= 0.03 && again.resamples == 400, "{again:?}");
+        assert!(again.blocked_p.is_some() && again.detection_rate.is_none());
+        let slowed = of(runtime, "startup", "+10 %");
+        assert!(
+            (1.07..1.13).contains(&slowed.ratio.unwrap()) && slowed.verdict == Trust::Found,
+            "{slowed:?}"
+        );
+        assert!(slowed.detection_rate.unwrap() >= 0.95 && slowed.band == again.band, "{slowed:?}");
+        assert!(
+            of(runtime, "startup", "+5 %").detection_rate.unwrap() < slowed.detection_rate.unwrap() + 1e-9
+        );
+    }
+    // The band of the one kernel that was repeated stands for the others of its runtime.
+    let cell = summary
+        .scenario("throughput")
+        .find(|c| c.runtime == "microvm" && c.params.text("kernel") == Some("sort"));
+    let versus = cell.unwrap().metrics[0].versus.clone().unwrap();
+    let (own, base) = (of("microvm", "throughput", "again"), of("process", "throughput", "again"));
+    assert_eq!(versus.band, [own.band, base.band].into_iter().flatten().reduce(f64::max));
+    let told = text::table(&summary);
+    assert!(told.contains("A/A startup: band ± ") && told.contains("+10 % "), "{told}");
+    let markdown = fs::read_to_string(dir.path().join("summary.md")).unwrap();
+    assert!(markdown.contains("A/A startup: band ± "));
+    let csv = fs::read_to_string(dir.path().join("samples.csv")).unwrap();
+    assert!(
+        csv.lines().any(|line| line.ends_with(",again")) && csv.lines().any(|line| line.ends_with(",+5 %"))
+    );
+}
+
+#[test]
+fn companions_stand_beside_the_headline_and_agree_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let summary = rendered(dir.path()).unwrap();
+    let mut tests = 0;
+    for cell in summary.cells.iter().filter(|c| !c.runtime.starts_with("floor-")) {
+        let Some(versus) = cell.metrics.first().and_then(|m| m.versus.as_ref()) else { continue };
+        let wilcoxon = versus.wilcoxon.unwrap();
+        assert!(wilcoxon.p <= wilcoxon.p_holm && wilcoxon.p_holm <= 1.0);
+        tests += 1;
+        if let (Some(ratio), Some(shift), Some(cliff)) = (versus.ratio, versus.hodges_lehmann, versus.cliff) {
+            assert!((shift.ratio / ratio - 1.0).abs() < 0.02, "{versus:?}");
+            assert!((ratio - 1.0).abs() < 0.01 || (ratio > 1.0) == (cliff > 0.0), "{versus:?}");
+        }
+    }
+    assert!(tests > 20, "{tests}");
 }

@@ -6,8 +6,9 @@
 use kvm_bindings::{kvm_dtable, kvm_segment, kvm_sregs};
 
 use crate::layout::{
-    CR0, CR4, EFER, EXCEPTION_PORT, GDT, GDT_LEN, IDT, IDT_LEN, IRETQ, KERNEL, KERNEL_CS, LSTAR, PML4,
-    STACK_TOP, STUB_LEN, STUBS, SYSCALL_PORT, TSS, TSS_LEN, TSS_SELECTOR, USER_CS, USER_SS, VECTORS,
+    APIC, CR0, CR4, EFER, EXCEPTION_PORT, GDT, GDT_LEN, IDT, IDT_LEN, IO_MAP, IO_MAP_LEN, IRETQ, KERNEL,
+    KERNEL_CS, LSTAR, PML4, STACK_TOP, STUB_LEN, STUBS, SYSCALL_PORT, TSS, TSS_LEN, TSS_SELECTOR, USER_CS,
+    USER_SS, VECTORS,
 };
 
 /// How much of the kernel page is not zero at the start.
@@ -56,11 +57,14 @@ const fn gdt(image: [u8; KERNEL_IMAGE_LEN]) -> [u8; KERNEL_IMAGE_LEN] {
     put(image, GDT + TSS_SELECTOR as u64, tss.to_le_bytes())
 }
 
-/// RSP0 and IST 1 point at the exception stack; the I/O map base lies beyond the limit, so no port is open.
+/// RSP0 and IST 1 point at the exception stack; whether the I/O map behind the segment counts is its limit's to say.
 const fn tss(image: [u8; KERNEL_IMAGE_LEN]) -> [u8; KERNEL_IMAGE_LEN] {
     let image = put(image, TSS + 4, STACK_TOP.to_le_bytes());
     let image = put(image, TSS + 36, STACK_TOP.to_le_bytes());
-    put(image, TSS + 102, (TSS_LEN as u16).to_le_bytes())
+    let image = put(image, TSS + 102, ((IO_MAP - TSS) as u16).to_le_bytes());
+    let mut closed = [0xff; IO_MAP_LEN as usize];
+    closed[SYSCALL_PORT as usize / 8] = !(1 << (SYSCALL_PORT % 8));
+    put(image, IO_MAP, closed)
 }
 
 /// Interrupt gate on IST 1 (SDM vol. 3, 7.14.1). Only `int3` and `into` may be raised by the program itself.
@@ -79,10 +83,10 @@ const fn gate(stub: u64, vector: u64) -> [u8; 16] {
     bytes
 }
 
-/// Special registers of a vCPU that is in the middle of a 64-bit user program. `base` is what KVM gave a fresh vCPU;
-/// `cr4` adds feature bits to [`CR4`].
+/// Special registers of a vCPU that is in the middle of a 64-bit user program. `cr4` adds feature bits to [`CR4`];
+/// `ports`: whether the I/O map counts.
 #[must_use]
-pub fn user_mode(base: kvm_sregs, cr4: u64) -> kvm_sregs {
+pub fn user_mode(cr4: u64, ports: bool) -> kvm_sregs {
     let code = kvm_segment {
         limit: u32::MAX,
         selector: USER_CS,
@@ -99,7 +103,7 @@ pub fn user_mode(base: kvm_sregs, cr4: u64) -> kvm_sregs {
     let null = kvm_segment { unusable: 1, ..kvm_segment::default() };
     let tr = kvm_segment {
         base: TSS,
-        limit: TSS_LEN as u32 - 1,
+        limit: (TSS_LEN + if ports { IO_MAP_LEN } else { 0 }) as u32 - 1,
         selector: TSS_SELECTOR,
         type_: 11,
         present: 1,
@@ -121,7 +125,9 @@ pub fn user_mode(base: kvm_sregs, cr4: u64) -> kvm_sregs {
         cr3: PML4,
         cr4: CR4 | cr4,
         efer: EFER,
-        ..base
+        // As KVM gives it to the first vCPU: enabled, bootstrap processor.
+        apic_base: APIC | 1 << 11 | 1 << 8,
+        ..kvm_sregs::default()
     }
 }
 
@@ -146,10 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn the_task_state_segment_opens_no_port() {
-        let sregs = user_mode(kvm_sregs::default(), 0);
-        assert!(u64::from(sregs.tr.limit) < TSS_LEN);
+    fn the_task_state_segment_opens_no_port_but_that_of_the_door() {
+        let limit = |ports| u64::from(user_mode(0, ports).tr.limit);
+        assert!(limit(false) < TSS_LEN && limit(true) == TSS_LEN + IO_MAP_LEN - 1);
         let at = (TSS + 102 - KERNEL) as usize;
         assert_eq!(u16::from_le_bytes([KERNEL_IMAGE[at], KERNEL_IMAGE[at + 1]]), TSS_LEN as u16);
+        let map = &KERNEL_IMAGE[(IO_MAP - KERNEL) as usize..][..IO_MAP_LEN as usize];
+        let open = (0..map.len() * 8).filter(|port| map[port / 8] & 1 << (port % 8) == 0);
+        assert_eq!(open.collect::<Vec<_>>(), [usize::from(SYSCALL_PORT)]);
     }
 }

@@ -1,8 +1,8 @@
 //! What the VMM may still ask the kernel for once the program runs: its own seccomp filter.
 //!
 //! Anything else kills the process. The filter is for the one thread there is, installed after everything is open and
-//! before the first instruction of the program. It is a straight list of comparisons, short because installing it is part
-//! of every startup and costs by its length.
+//! before the first instruction of the program. It is a straight list of comparisons, written by the compiler and short,
+//! because installing it is part of every startup and costs by its length.
 
 use libc::{
     BPF_ABS, BPF_IMM, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_LDX, BPF_RET, BPF_W, SECCOMP_RET_ALLOW,
@@ -59,77 +59,111 @@ const ARGUMENTS: u32 = 16;
 /// `AUDIT_ARCH_X86_64`; the 32-bit entry has other numbers.
 const X86_64: u32 = 0xc000_003e;
 
-const ALLOW: sock_filter = instruction(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
-const KILL: sock_filter = instruction(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS);
-
 const fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
     sock_filter { code: code as u16, jt, jf, k }
 }
 
-const fn load(offset: u32) -> sock_filter {
-    instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, offset)
+/// Number of instructions.
+const LEN: usize = 4 + FREE.len() + (2 + kvm::LOOP_REQUESTS.len()) + 3 + 5 + 4 + 5 + 2;
+/// Where the answers are; every comparison jumps there, which halves the list.
+const ALLOW: usize = LEN - 2;
+const KILL: usize = LEN - 1;
+/// Values that only the process knows, below where they are compared.
+const OWN: usize = ALLOW - 1;
+const STATUS: usize = OWN - 5 - 4;
+
+/// The list while it is written.
+struct Code {
+    list: [sock_filter; LEN],
+    at: usize,
 }
 
-const fn jump(condition: u32, value: u32, yes: u8, no: u8) -> sock_filter {
-    instruction(BPF_JMP | condition | BPF_K, yes, no, value)
+impl Code {
+    const fn push(mut self, code: u32, jt: u8, jf: u8, k: u32) -> Self {
+        self.list[self.at] = instruction(code, jt, jf, k);
+        self.at += 1;
+        self
+    }
+
+    const fn load(self, offset: u32) -> Self {
+        self.push(BPF_LD | BPF_W | BPF_ABS, 0, 0, offset)
+    }
+
+    const fn to(&self, target: usize) -> u8 {
+        (target - self.at - 1) as u8
+    }
+
+    /// `if it is value { allow }`
+    const fn allow(self, value: u32) -> Self {
+        let yes = self.to(ALLOW);
+        self.push(BPF_JMP | BPF_JEQ | BPF_K, yes, 0, value)
+    }
+
+    /// `if it is value { allow } else { kill }`
+    const fn allow_only(self, value: u32) -> Self {
+        let (yes, no) = (self.to(ALLOW), self.to(KILL));
+        self.push(BPF_JMP | BPF_JEQ | BPF_K, yes, no, value)
+    }
+
+    /// `if it is value { go on } else { skip }`
+    const fn if_it_is(self, value: i64, skip: usize) -> Self {
+        self.push(BPF_JMP | BPF_JEQ | BPF_K, 0, skip as u8, value as u32)
+    }
+
+    /// `if it is value { skip }`
+    const fn unless_it_is(self, value: i64, skip: usize) -> Self {
+        self.push(BPF_JMP | BPF_JEQ | BPF_K, skip as u8, 0, value as u32)
+    }
 }
 
-/// One call that is allowed when an argument is one of `values`. The lower half of the argument decides: descriptors,
-/// requests and process numbers are 32 bits wide to the kernel too.
-fn one_of(nr: libc::c_long, argument: u32, values: &[u32]) -> Vec<sock_filter> {
-    let tests = values.iter().flat_map(|value| [jump(BPF_JEQ, *value, 0, 1), ALLOW]);
-    block(nr, argument, tests)
+/// The lower half of an argument decides: descriptors, requests, flags and process numbers are 32 bits wide to the
+/// kernel too.
+const fn argument(number: u32) -> u32 {
+    ARGUMENTS + 8 * number
 }
 
-/// One call that is allowed when none of `bits` is set in an argument.
-fn without(nr: libc::c_long, argument: u32, bits: u32) -> Vec<sock_filter> {
-    block(nr, argument, [jump(BPF_JSET, bits, 1, 0), ALLOW])
-}
+static TEMPLATE: [sock_filter; LEN] = template();
 
-/// `if number == nr { load argument; tests; kill }`
-fn block(nr: libc::c_long, argument: u32, tests: impl IntoIterator<Item = sock_filter>) -> Vec<sock_filter> {
-    let mut inside = vec![load(ARGUMENTS + 8 * argument)];
-    inside.extend(tests);
-    inside.push(KILL);
-    let past = u8::try_from(inside.len()).unwrap_or(u8::MAX);
-    inside.insert(0, jump(BPF_JEQ, number(nr), 0, past));
-    inside
-}
-
-fn number(nr: libc::c_long) -> u32 {
-    u32::try_from(nr).unwrap_or(u32::MAX)
+const fn template() -> [sock_filter; LEN] {
+    let code = Code { list: [instruction(0, 0, 0, 0); LEN], at: 0 };
+    // `ldx #0` changes nothing. Installing a filter, Linux simulates it for every system-call number there is, to cache
+    // constant answers (seccomp_cache_prepare); it gives up at an instruction that it does not simulate. A process that
+    // makes few calls gains nothing from the cache, and the simulation is most of what installing costs.
+    let mut code = code.push(BPF_LDX | BPF_IMM, 0, 0, 0).load(ARCHITECTURE);
+    let foreign = code.to(KILL);
+    code = code.push(BPF_JMP | BPF_JEQ | BPF_K, 0, foreign, X86_64).load(NUMBER);
+    code = code.if_it_is(libc::SYS_ioctl, 1 + kvm::LOOP_REQUESTS.len()).load(argument(1));
+    let mut i = 0;
+    while i + 1 < kvm::LOOP_REQUESTS.len() {
+        code = code.allow(kvm::LOOP_REQUESTS[i]);
+        i += 1;
+    }
+    code = code.allow_only(kvm::LOOP_REQUESTS[i]);
+    i = 0;
+    while i < FREE.len() {
+        code = code.allow(FREE[i] as u32);
+        i += 1;
+    }
+    code = code.if_it_is(libc::SYS_read, 2).load(argument(0)).allow_only(0);
+    // The third is the descriptor of the status.
+    code = code.if_it_is(libc::SYS_write, 4).load(argument(0)).allow(1).allow(2).allow_only(2);
+    code = code.unless_it_is(libc::SYS_mmap, 1).if_it_is(libc::SYS_mprotect, 2).load(argument(2));
+    let (no, yes) = (code.to(KILL), code.to(ALLOW));
+    code = code.push(BPF_JMP | BPF_JSET | BPF_K, no, yes, libc::PROT_EXEC as u32);
+    // Only itself, on the way out.
+    code = code.unless_it_is(libc::SYS_kill, 2).unless_it_is(libc::SYS_tkill, 1);
+    let other = code.to(KILL) as usize;
+    code = code.if_it_is(libc::SYS_tgkill, other).load(argument(0)).allow_only(0);
+    code = code.push(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+    code.push(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS).list
 }
 
 /// The filter as the kernel's program; `status_fd` may be written beside 1 and 2.
 #[must_use]
-pub fn program(status_fd: Option<i32>) -> Vec<sock_filter> {
-    // `ldx #0` changes nothing. Installing a filter, Linux simulates it for every system-call number there is, to cache
-    // constant answers (seccomp_cache_prepare); it gives up at an instruction that it does not simulate. A process that
-    // makes few calls gains nothing from the cache, and the simulation is most of what installing costs.
-    let mut code = vec![
-        instruction(BPF_LDX | BPF_IMM, 0, 0, 0),
-        load(ARCHITECTURE),
-        jump(BPF_JEQ, X86_64, 1, 0),
-        KILL,
-        load(NUMBER),
-    ];
-    for nr in FREE {
-        code.extend([jump(BPF_JEQ, number(nr), 0, 1), ALLOW]);
-    }
-    let told = status_fd.and_then(|fd| u32::try_from(fd).ok());
-    let written = [1, 2].into_iter().chain(told).collect::<Vec<_>>();
-    let own = [std::process::id()];
-    code.extend(one_of(libc::SYS_ioctl, 1, &kvm::LOOP_REQUESTS));
-    code.extend(one_of(libc::SYS_read, 0, &[0]));
-    code.extend(one_of(libc::SYS_write, 0, &written));
-    for nr in [libc::SYS_mmap, libc::SYS_mprotect] {
-        code.extend(without(nr, 2, libc::PROT_EXEC as u32));
-    }
-    // Only itself, on the way out.
-    for nr in [libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill] {
-        code.extend(one_of(nr, 0, &own));
-    }
-    code.push(KILL);
+pub fn program(status_fd: Option<i32>) -> [sock_filter; LEN] {
+    let mut code = TEMPLATE;
+    code[STATUS].k = status_fd.map_or(2, |fd| fd as u32);
+    code[OWN].k = std::process::id();
     code
 }
 
@@ -147,7 +181,7 @@ mod tests {
 
     /// A classic-BPF interpreter for the few instructions used here.
     fn verdict(nr: libc::c_long, arguments: [u32; 3]) -> bool {
-        verdict_of(X86_64, number(nr), arguments)
+        verdict_of(X86_64, nr as u32, arguments)
     }
 
     fn verdict_of(arch: u32, nr: u32, arguments: [u32; 3]) -> bool {
@@ -180,6 +214,15 @@ mod tests {
         let all = (0..600).filter(passes).collect::<Vec<_>>();
         assert_eq!(all.len() as u64, calls(), "{all:?}");
         assert!(all.iter().all(|nr| FREE.contains(nr) || CONDITIONAL.contains(nr)), "{all:?}");
+    }
+
+    #[test]
+    fn what_only_the_process_knows_is_where_it_is_compared() {
+        let (code, none) = (program(Some(77)), program(None));
+        assert_eq!((code[STATUS].k, code[OWN].k, none[STATUS].k), (77, std::process::id(), 2));
+        let differ = (0..LEN).filter(|&i| code[i].k != TEMPLATE[i].k).collect::<Vec<_>>();
+        assert_eq!(differ, [STATUS, OWN]);
+        assert!(TEMPLATE.iter().all(|i| i.code != 0), "the list is as long as it says");
     }
 
     #[test]

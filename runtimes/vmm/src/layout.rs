@@ -1,7 +1,8 @@
 //! Where everything lies: every guest address, selector, port and flag of the machine.
 //!
 //! Guest-virtual equals guest-physical. The lowest 2 MiB belong to the machine: its page tables, which no address
-//! maps, and one kernel page, which only the supervisor may touch. Everything above belongs to the program.
+//! maps, one kernel page, which only the supervisor may touch, and one page of constant code that the program may
+//! execute. Everything above belongs to the program.
 
 /// Smallest page, in bytes.
 pub const PAGE: u64 = 4096;
@@ -10,16 +11,21 @@ pub const BLOCK: u64 = 2 << 20;
 /// What one page directory spans, in bytes.
 pub const GIB: u64 = 1 << 30;
 
+/// Where a local APIC lies in every PC; guests that reach it have none.
+pub const APIC: u64 = 0xfee0_0000;
+
 /// Top of the paging hierarchy; page 0 stays unused so that address 0 can never be a table.
 pub const PML4: u64 = 0x1000;
 /// Its only child.
 pub const PDPT: u64 = 0x2000;
-/// The page table of block 0; its only present entry is the kernel page.
+/// The page table of block 0; its only present entries are the kernel page and the door.
 pub const PT0: u64 = 0x3000;
 /// The kernel page: descriptor tables, stubs and the exception stack.
 pub const KERNEL: u64 = 0x4000;
+/// The door: where SYSCALL goes on a KVM that leaves the CPU in user mode. The program may read and execute it.
+pub const DOOR: u64 = 0x5000;
 /// From here the page directories, one per GiB, then page tables for blocks that need 4 KiB detail.
-pub const TABLES: u64 = 0x5000;
+pub const TABLES: u64 = 0x6000;
 /// End of the machine's own block.
 pub const TABLES_END: u64 = BLOCK;
 
@@ -27,10 +33,14 @@ pub const TABLES_END: u64 = BLOCK;
 pub const GDT: u64 = KERNEL;
 /// Bytes of it: null, kernel code and data, an unused slot, a 32-bit slot for SYSRET, user data and code, TSS.
 pub const GDT_LEN: u64 = 9 * 8;
-/// Task state segment: holds the exception stack pointer and no I/O bitmap, so user `in` and `out` fault.
+/// Task state segment: holds the exception stack pointer.
 pub const TSS: u64 = KERNEL + 0x80;
-/// Bytes of a 64-bit TSS (Intel SDM vol. 3, 9.7).
+/// Bytes of a 64-bit TSS (Intel SDM vol. 3, 9.7): with this limit there is no I/O bitmap, so user `in` and `out` fault.
 pub const TSS_LEN: u64 = 104;
+/// The I/O bitmap behind it, which opens [`SYSCALL_PORT`] alone; in force where the limit reaches behind it.
+pub const IO_MAP: u64 = TSS + TSS_LEN;
+/// Bytes of it. The CPU reads two bytes at a port's place (SDM vol. 1, 20.5.2).
+pub const IO_MAP_LEN: u64 = 24;
 /// Interrupt descriptor table: the 32 CPU exceptions.
 pub const IDT: u64 = KERNEL + 0x100;
 /// Number of gates.
@@ -54,9 +64,10 @@ pub const FRAME: u64 = STACK_TOP - 40;
 /// Where it leaves the error code, for the exceptions that have one.
 pub const ERROR_CODE: u64 = FRAME - 8;
 
+const _: () = assert!(PML4 + PAGE <= PDPT && PDPT + PAGE <= PT0 && PT0 + PAGE <= KERNEL);
+const _: () = assert!(GDT + GDT_LEN <= TSS && IO_MAP + IO_MAP_LEN <= IDT && IDT + IDT_LEN <= LSTAR);
 const _: () =
-    assert!(PML4 + PAGE <= PDPT && PDPT + PAGE <= PT0 && PT0 + PAGE <= KERNEL && KERNEL + PAGE <= TABLES);
-const _: () = assert!(GDT + GDT_LEN <= TSS && TSS + TSS_LEN <= IDT && IDT + IDT_LEN <= LSTAR);
+    assert!(SYSCALL_PORT as u64 / 8 + 2 <= IO_MAP_LEN && KERNEL + PAGE <= DOOR && DOOR + PAGE <= TABLES);
 const _: () =
     assert!(SYSRET + 3 <= IRETQ && IRETQ + 2 <= STUBS && STUBS + VECTORS * STUB_LEN <= ERROR_CODE - 256);
 const _: () = assert!(STACK_TOP.is_multiple_of(16) && TABLES < TABLES_END);

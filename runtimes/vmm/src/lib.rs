@@ -38,12 +38,14 @@
 //! `isomark-guest`, except where pages of the program's file are mapped.
 //!
 //! # Status
-//! `step NAME NS` (CLOCK_MONOTONIC), `ram ADDRESS LEN` (guest memory in this process), `exits N`, `syscalls N`, `unserved NAME COUNT` (answered with ENOSYS), and last one of `end exit
+//! `step NAME NS` (CLOCK_MONOTONIC), `ram ADDRESS LEN` (guest memory in this process), `exits N`, `syscalls N` (those that
+//! reached this process: where KVM is pagetable-based, the [`door`] answers two of a C library's start), `unserved NAME COUNT` (answered with ENOSYS), and last one of `end exit
 //! CODE`, `end signal NUMBER`, `end unserved TEXT`, `end fault TEXT`, `end internal TEXT`, `end program TEXT`.
 
 pub mod args;
 pub mod boot;
 pub mod confine;
+pub mod door;
 pub mod elf;
 pub mod error;
 pub mod files;

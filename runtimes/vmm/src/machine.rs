@@ -7,16 +7,16 @@
 use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, Msrs, kvm_msr_entry, kvm_regs, kvm_xcr, kvm_xcrs, kvm_xsave};
 use kvm_ioctls::{Kvm, SyncReg, VcpuExit, VcpuFd, VmFd};
 
-use crate::boot;
 use crate::error::{End, Error};
 use crate::layout::{
-    CR4_FSGSBASE, CR4_OSXSAVE, EXCEPTION_PORT, IRETQ, KERNEL, KERNEL_CS, LSTAR, RFLAGS, SYSCALL_MASK,
+    APIC, CR4_FSGSBASE, CR4_OSXSAVE, DOOR, EXCEPTION_PORT, KERNEL, KERNEL_CS, LSTAR, RFLAGS, SYSCALL_MASK,
     SYSCALL_PORT, USER_BASE, VECTORS,
 };
 use crate::load::Start;
 use crate::stack;
 use crate::sys::ram::Ram;
 use crate::sys::{host, kvm};
+use crate::{boot, door};
 
 /// What the host's CPU and kernel offer a program.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +66,8 @@ impl Cpu {
 pub enum Exit {
     /// The SYSCALL stub ran at CPL 0.
     Syscall,
+    /// User mode wrote the port of system calls.
+    Door,
     /// Exception with this vector.
     Exception(u8),
     /// A signal of ours.
@@ -78,6 +80,8 @@ pub enum Exit {
 #[derive(Debug)]
 pub struct Vm {
     vcpu: VcpuFd,
+    /// SYSCALL leaves the CPU in user mode.
+    door: bool,
     /// Keeps the VM alive; its memory outlives both.
     _vm: VmFd,
 }
@@ -87,14 +91,17 @@ impl Vm {
     ///
     /// # Errors
     /// Which request KVM refused.
-    pub fn new(kvm: &Kvm, ram: &Ram, mut tell: impl FnMut(&'static str)) -> Result<Self, Error> {
+    pub fn new(kvm: &Kvm, ram: &Ram, cpu: &Cpu, mut tell: impl FnMut(&'static str)) -> Result<Self, Error> {
         let vm = kvm.create_vm().map_err(Error::kvm("KVM_CREATE_VM"))?;
+        if ram.len() <= APIC {
+            kvm::give_local_apic(&vm);
+        }
         tell("vm");
         kvm::set_memory(&vm, ram)?;
         tell("slot");
         let vcpu = vm.create_vcpu(0).map_err(Error::kvm("KVM_CREATE_VCPU"))?;
         tell("vcpu");
-        Ok(Self { vcpu, _vm: vm })
+        Ok(Self { vcpu, door: !cpu.hardware, _vm: vm })
     }
 
     /// Gives the vCPU the state of a program about to run its first instruction, and guest memory its kernel page.
@@ -102,19 +109,25 @@ impl Vm {
     /// # Errors
     /// Which request KVM refused.
     pub fn prepare(&mut self, kvm: &Kvm, ram: &Ram, cpu: &Cpu, start: Start) -> Result<(), Error> {
-        if !ram.write(KERNEL, &boot::KERNEL_IMAGE) {
+        if !(ram.write(KERNEL, &boot::KERNEL_IMAGE) && ram.write(DOOR, &door::CODE)) {
             return Err(Error::Internal("the kernel page lies outside guest memory".into()));
         }
         if cpu.hardware {
             self.features(kvm, cpu)?;
         }
-        let base = self.vcpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"))?;
-        self.vcpu.set_sregs(&boot::user_mode(base, cpu.cr4())).map_err(Error::kvm("KVM_SET_SREGS"))?;
         let star = u64::from(USER_BASE) << 48 | u64::from(KERNEL_CS) << 32;
-        self.set_msrs(&[(IA32_STAR, star), (IA32_LSTAR, LSTAR), (IA32_FMASK, SYSCALL_MASK)])?;
+        let entry = match (self.door, cpu.fsgsbase) {
+            (false, _) => LSTAR,
+            (true, false) => door::SLOW,
+            (true, true) => door::FAST,
+        };
+        self.set_msrs(&[(IA32_STAR, star), (IA32_LSTAR, entry), (IA32_FMASK, SYSCALL_MASK)])?;
         self.vcpu.set_sync_valid_reg(SyncReg::Register);
-        self.vcpu.sync_regs_mut().regs =
-            kvm_regs { rip: start.rip, rsp: start.rsp, rflags: RFLAGS, ..kvm_regs::default() };
+        // Both go in with the first KVM_RUN: every request of its own loads and unloads the whole vCPU.
+        let state = self.vcpu.sync_regs_mut();
+        state.sregs = boot::user_mode(cpu.cr4(), self.door);
+        state.regs = kvm_regs { rip: start.rip, rsp: start.rsp, rflags: RFLAGS, ..kvm_regs::default() };
+        self.vcpu.set_sync_dirty_reg(SyncReg::SystemRegister);
         self.vcpu.set_sync_dirty_reg(SyncReg::Register);
         Ok(())
     }
@@ -167,6 +180,15 @@ impl Vm {
         self.set_msrs(&[(base as u32, address)])
     }
 
+    /// The bases of FS and GS; a program may have set them without a call.
+    ///
+    /// # Errors
+    /// If KVM refuses.
+    pub fn bases(&self) -> Result<[u64; 2], Error> {
+        let state = self.vcpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"))?;
+        Ok([state.fs.base, state.gs.base])
+    }
+
     /// The address of the last page fault.
     ///
     /// # Errors
@@ -213,6 +235,7 @@ impl Vm {
         const FIRST: u16 = EXCEPTION_PORT;
         const LAST: u16 = EXCEPTION_PORT + VECTORS as u16 - 1;
         match self.vcpu.run() {
+            Ok(VcpuExit::IoOut(SYSCALL_PORT, _)) if self.door => Exit::Door,
             Ok(VcpuExit::IoOut(SYSCALL_PORT, _)) => Exit::Syscall,
             Ok(VcpuExit::IoOut(port @ FIRST..=LAST, _)) => Exit::Exception((port - FIRST) as u8),
             Ok(VcpuExit::Intr) => Exit::Interrupted,
@@ -250,10 +273,4 @@ pub enum Base {
     Fs = 0xc000_0100,
     /// Free for the program.
     Gs = 0xc000_0101,
-}
-
-/// The way back into the program with all registers: IRETQ from a frame on the exception stack.
-#[must_use]
-pub const fn iretq() -> u64 {
-    IRETQ
 }

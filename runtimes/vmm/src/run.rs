@@ -1,15 +1,16 @@
 //! The loop: let the program run, see why it stopped, answer, go on.
 //!
 //! A system call arrives in one of two ways. On hardware SYSCALL enters the guest kernel's stub, which writes a port.
-//! A pagetable-based KVM leaves the CPU in user mode at the stub's address, which the supervisor-only page turns into
-//! a page fault: there the fault is the call. Every way back keeps the program at privilege level 3.
+//! A pagetable-based KVM leaves the CPU in user mode: there SYSCALL leads to the door ([`crate::door`]), which writes the
+//! port from user mode, and the way back needs no kernel. Every way back keeps the program at privilege level 3.
 
 use kvm_bindings::kvm_regs;
 
+use crate::door::LEAVING;
 use crate::error::{End, Error, Stop};
 use crate::frame;
 use crate::guest::{Guest, result};
-use crate::layout::{ERROR_CODE, FRAME, IRETQ, LSTAR, RFLAGS, RFLAGS_USER, SYSRET, USER_CS, USER_SS};
+use crate::layout::{ERROR_CODE, FRAME, IRETQ, RFLAGS, RFLAGS_USER, SYSRET, USER_CS, USER_SS};
 use crate::machine::{Exit, Vm};
 use crate::memory::word;
 use crate::signals::{self, Next};
@@ -18,12 +19,11 @@ use crate::sys::host;
 
 /// A page fault that the areas allow may be a stale translation; this many at one place in a row are a livelock.
 const SPURIOUS_MAX: u32 = 1000;
-/// Error code of a page fault: write, user mode, instruction fetch, and the one of SYSCALL at LSTAR.
+/// Error code of a page fault: write, instruction fetch.
 const PF_WRITE: u64 = 2;
-const PF_USER: u64 = 4;
 const PF_FETCH: u64 = 16;
-const PF_SYSCALL: u64 = 1 | PF_USER | PF_FETCH;
 const PAGE_FAULT: u8 = 14;
+const PROTECTION: u8 = 13;
 /// Vectors that push an error code (Intel SDM vol. 3, table 7-1).
 const HAS_ERROR: u32 = 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 21;
 
@@ -31,8 +31,19 @@ const HAS_ERROR: u32 = 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 
 enum Back {
     /// Right behind its SYSCALL, on the stub's own path.
     Sysret,
-    /// Anywhere, with all registers.
+    /// From the guest's kernel to anywhere, with all registers.
     Iretq,
+    /// The CPU is in user mode already.
+    Jump,
+}
+
+impl Back {
+    /// SYSRET takes rip and the flags from rcx and r11.
+    fn with_all_registers(&mut self) {
+        if matches!(self, Self::Sysret) {
+            *self = Self::Iretq;
+        }
+    }
 }
 
 /// Runs the program to its end.
@@ -43,6 +54,7 @@ pub fn to_end(guest: &mut Guest, vm: &mut Vm) -> End {
         guest.status.exit();
         let answered = match exit {
             Exit::Syscall => syscall(guest, vm, vm.regs(), Back::Sysret),
+            Exit::Door => door(guest, vm),
             Exit::Exception(vector) => exception(guest, vm, vector, &mut faults),
             Exit::Interrupted if host::expired() => return End::Fault("deadline".into()),
             Exit::Interrupted => continue,
@@ -58,17 +70,30 @@ fn internal(error: &Error) -> End {
     End::Internal(error.to_string())
 }
 
+/// A port was written in user mode: a system call if it was done by the door, a protection fault as anywhere else if not.
+fn door(guest: &mut Guest, vm: &mut Vm) -> Result<(), End> {
+    let regs = vm.regs();
+    if LEAVING.contains(&regs.rip) {
+        return syscall(guest, vm, regs, Back::Jump);
+    }
+    fault(guest, PROTECTION, 0, 0, &regs)?;
+    go_on(guest, vm, regs, Back::Jump)
+}
+
 /// Serves a system call. `regs` are those of the SYSCALL instruction: rcx and r11 hold where and how to go on.
 fn syscall(guest: &mut Guest, vm: &mut Vm, mut regs: kvm_regs, back: Back) -> Result<(), End> {
     regs.rip = regs.rcx;
     regs.rflags = regs.r11 & RFLAGS_USER | RFLAGS;
     let mut back = back;
+    if regs.rax == libc::SYS_arch_prctl as u64 {
+        guest.bases = vm.bases().map_err(|e| internal(&e))?;
+    }
     match guest.serve(regs.rax, [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9]) {
         Ok(value) => regs.rax = value,
         Err(Stop::Errno(errno)) => regs.rax = result(&Err(errno)),
         Err(Stop::End(end)) => return Err(end),
         Err(Stop::Registers) => {
-            back = Back::Iretq;
+            back.with_all_registers();
             frame::leave(guest, vm, &mut regs).map_err(|_| End::Signal(libc::SIGSEGV))?;
         }
     }
@@ -85,7 +110,7 @@ fn go_on(guest: &mut Guest, vm: &mut Vm, mut regs: kvm_regs, mut back: Back) -> 
             Next::Resume => break,
             Next::End(end) => return Err(end),
             Next::Handle(signal) => {
-                back = Back::Iretq;
+                back.with_all_registers();
                 frame::enter(guest, vm, &mut regs, signal).map_err(|_| End::Signal(libc::SIGSEGV))?;
             }
         }
@@ -95,6 +120,7 @@ fn go_on(guest: &mut Guest, vm: &mut Vm, mut regs: kvm_regs, mut back: Back) -> 
         return Err(End::Signal(libc::SIGSEGV));
     }
     match back {
+        Back::Jump => {}
         Back::Sysret => regs.rip = SYSRET,
         Back::Iretq => {
             let frame = [regs.rip, USER_CS.into(), regs.rflags, regs.rsp, USER_SS.into()];
@@ -124,19 +150,24 @@ fn exception(guest: &mut Guest, vm: &mut Vm, vector: u8, faults: &mut Spurious) 
             regs.rip
         )));
     }
-    if vector == PAGE_FAULT && error == PF_SYSCALL && regs.rip == LSTAR {
-        return syscall(guest, vm, regs, Back::Iretq);
-    }
     let address = if vector == PAGE_FAULT { vm.cr2().map_err(|e| internal(&e))? } else { 0 };
     if vector == PAGE_FAULT && allowed(guest, address, error) {
         faults.count(address, regs.rip)?;
         return go_on(guest, vm, regs, Back::Iretq);
     }
-    match signals::of_exception(vector, error, address, regs.rip, &guest.memory) {
-        Some((signal, cause)) => guest.signals.fault(signal, cause),
-        None => return Err(End::Fault(format!("exception {vector} at {:#x}, error {error:#x}", regs.rip))),
-    }
+    fault(guest, vector, error, address, &regs)?;
     go_on(guest, vm, regs, Back::Iretq)
+}
+
+/// The program's own fault becomes its signal.
+fn fault(guest: &mut Guest, vector: u8, error: u64, address: u64, regs: &kvm_regs) -> Result<(), End> {
+    match signals::of_exception(vector, error, address, regs.rip, &guest.memory) {
+        Some((signal, cause)) => {
+            guest.signals.fault(signal, cause);
+            Ok(())
+        }
+        None => Err(End::Fault(format!("exception {vector} at {:#x}, error {error:#x}", regs.rip))),
+    }
 }
 
 /// Whether the areas allow what faulted: then a translation was stale, and another try finds the right one.

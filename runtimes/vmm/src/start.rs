@@ -11,7 +11,7 @@ use crate::args::Args;
 use crate::error::{End, Error};
 use crate::files::Files;
 use crate::guest::Guest;
-use crate::layout::KERNEL;
+use crate::layout::{PAGE, PML4, TABLES};
 use crate::load;
 use crate::machine::{Cpu, Vm};
 use crate::memory::Memory;
@@ -54,11 +54,11 @@ fn set_up(args: &Args<'_>, mut status: Status) -> Result<(Guest, Vm), Error> {
     let ram = Ram::new(args.memory)?;
     host::name_mapping(ram.host_address(), ram.len());
     status.ram(ram.host_address(), ram.len());
-    ram.populate(crate::layout::PML4, KERNEL + 3 * crate::layout::PAGE - crate::layout::PML4);
+    ram.populate(PML4, TABLES + 2 * PAGE - PML4);
     let mut memory = Memory::new(ram, args.policy)?;
     let start = load::load(&mut memory, program, &args.argv, &args.env, &cpu.auxiliary())?;
     status.step("load");
-    let mut vm = Vm::new(&kvm, &memory.ram, |name| status.step(name))?;
+    let mut vm = Vm::new(&kvm, &memory.ram, &cpu, |name| status.step(name))?;
     vm.prepare(&kvm, &memory.ram, &cpu, start)?;
     status.step("state");
     if let Some(millis) = args.deadline {

@@ -5,7 +5,7 @@
 //! Accessed and dirty bits are preset, because nobody reads them and setting them costs a write per first use.
 
 use crate::error::Error;
-use crate::layout::{BLOCK, GIB, KERNEL, PAGE, PDPT, PML4, PT0, TABLES, TABLES_END};
+use crate::layout::{BLOCK, DOOR, GIB, KERNEL, PAGE, PDPT, PML4, PT0, TABLES, TABLES_END};
 use crate::space::{EXEC, READ, Space, WRITE};
 use crate::sys::ram::Ram;
 
@@ -45,6 +45,7 @@ impl Tables {
         ram.store(TABLES, PT0 | TABLE)?;
         // Supervisor only: no USER bit.
         ram.store(PT0 + KERNEL / PAGE * 8, KERNEL | PRESENT | WRITABLE | USED)?;
+        ram.store(PT0 + DOOR / PAGE * 8, DOOR | PRESENT | USER | USED)?;
         let blocks = usize::try_from(memory / BLOCK).unwrap_or(0);
         Ok(Self { detail: vec![0; blocks], next: TABLES + directories * PAGE })
     }
@@ -166,6 +167,7 @@ mod tests {
     fn the_machine_is_supervisor_only_and_its_tables_are_not_mapped() {
         let (ram, _) = guest();
         assert_eq!(walk(&ram, KERNEL), Some(WRITABLE));
+        assert_eq!(walk(&ram, DOOR), Some(USER), "the program may execute it and not write to it");
         for address in [0, PML4, PDPT, PT0, TABLES, TABLES_END - PAGE, BLOCK, 32 << 20, 1 << 40] {
             assert_eq!(walk(&ram, address), None, "{address:#x}");
         }

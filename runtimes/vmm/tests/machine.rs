@@ -5,9 +5,10 @@ mod support;
 use support::{BASE, DATA, ENTRY, EXIT_WITH_RESULT, NEGATE, Vmm, call, code, elf, kvm_works};
 
 const SEGV: i32 = libc::SIGSEGV;
-/// The kernel page, its system-call stub, and the first byte that no guest of 64 MiB has.
+/// The kernel page, its system-call stub, the door, and the first byte that no guest of 64 MiB has.
 const KERNEL: u64 = 0x4000;
 const LSTAR: u64 = 0x4400;
+const DOOR: u64 = 0x5000;
 const MEMORY: u64 = 64 << 20;
 
 #[track_caller]
@@ -77,6 +78,7 @@ fn privileged_instructions_kill_the_program_and_nothing_else() {
         ("hlt", &[0xf4]),
         ("out to the system-call port", &[0xe6, 0xa0]),
         ("out to an exception port", &[0xe6, 0x8e]),
+        ("out of a word over the system-call port", &[0x66, 0xe7, 0x9f]),
         ("in", &[0xe4, 0x60]),
         ("mov rax, cr3", &[0x0f, 0x20, 0xd8]),
         ("mov cr3, rax", &[0x0f, 0x22, 0xd8]),
@@ -131,7 +133,7 @@ fn only_the_programs_own_memory_can_be_touched() {
     }
     let (read, write, jump) = ([0x8b, 0x00], [0x89, 0x00], [0xff, 0xe0]);
     for address in
-        [0, 0x1000, 0x3000, KERNEL, LSTAR, 0x5000, BASE - 8, BASE + 0x10_0000, MEMORY, 1 << 40, u64::MAX - 8]
+        [0, 0x1000, 0x3000, KERNEL, LSTAR, 0x6000, BASE - 8, BASE + 0x10_0000, MEMORY, 1 << 40, u64::MAX - 8]
     {
         dies(&format!("read {address:#x}"), &touch(address, &read), SEGV);
         dies(&format!("write {address:#x}"), &touch(address, &write), SEGV);
@@ -141,7 +143,49 @@ fn only_the_programs_own_memory_can_be_touched() {
     dies("jump into the kernel page", &touch(KERNEL, &jump), SEGV);
     // A jump to the stub is a system call that returns to rcx, which is 0 in a fresh program.
     dies("jump to the system-call stub", &touch(LSTAR, &jump), SEGV);
+    dies("jump to the door", &touch(DOOR, &jump), SEGV);
+    dies("write to the door", &touch(DOOR, &write), SEGV);
     exits("read its text", &touch(BASE, &[0x0f, 0xb6, 0x00]), 0x7f);
+}
+
+/// Calls that the door may answer leave every register but rax, rcx and r11 alone, and all flags.
+#[test]
+fn a_system_call_changes_what_linux_changes() {
+    if !kvm_works() {
+        return;
+    }
+    let segment = call(sys(libc::SYS_arch_prctl), &[0x1002, DATA]);
+    let thread = call(sys(libc::SYS_set_tid_address), &[DATA]);
+    let process = call(sys(libc::SYS_getpid), &[]);
+    // push FLAGS; popfq; (the call); pushfq; pop rdi; and edi, MASK; xor edi, FLAGS & MASK; with no bit left: exit 0.
+    let with = |flags: u32, made: &[u8]| {
+        const MASK: u32 = 0x4_0cd5;
+        let wanted = (flags & MASK).to_le_bytes();
+        let (before, after) = (code(&[&[0x68], &flags.to_le_bytes(), &[0x9d]]), [0x9c, 0x5f, 0x81, 0xe7]);
+        let compare = code(&[&MASK.to_le_bytes(), &[0x81, 0xf7], &wanted]);
+        // setnz al; movzx edi, al; mov eax, SYS_exit; syscall.
+        let fold = [0x0f, 0x95, 0xc0, 0x0f, 0xb6, 0xf8, 0xb8, 60, 0, 0, 0, 0x0f, 0x05];
+        code(&[&prepared(made), &before, &[0x0f, 0x05], &after, &compare, &fold])
+    };
+    for flags in [0x202, 0x203, 0x206, 0x212, 0x242, 0x282, 0xa02, 0xad7, 0xed7, 0x4_0ad7] {
+        for (name, made) in [("arch_prctl", &segment), ("set_tid_address", &thread), ("getpid", &process)] {
+            exits(&format!("{name} with flags {flags:#x}"), &with(flags, made), 0);
+        }
+    }
+    exits("the only thread", &code(&[&thread, &EXIT_WITH_RESULT]), 1);
+    // mov rax, fs:[0] reads what lies at the new base, which is 0; without it, address 0 would fault.
+    let load = [0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0];
+    exits("thread-local storage", &code(&[&segment, &load, &EXIT_WITH_RESULT]), 0);
+    let back = call(sys(libc::SYS_arch_prctl), &[0x1003, DATA + 8]);
+    let compare = [0x48, 0x8b, 0x04, 0x25, 8, 0, 0x60, 0, 0x48, 0x2d, 0, 0, 0x60, 0];
+    exits("its base, asked for", &code(&[&segment, &back, &compare, &EXIT_WITH_RESULT]), 0);
+    let beyond = call(sys(libc::SYS_arch_prctl), &[0x1002, 1 << 47]);
+    exits("a base beyond user space", &code(&[&beyond, &NEGATE, &EXIT_WITH_RESULT]), libc::EPERM);
+}
+
+/// A call without its `syscall` instruction.
+fn prepared(made: &[u8]) -> Vec<u8> {
+    made[..made.len() - 2].to_vec()
 }
 
 #[test]

@@ -64,6 +64,19 @@ pub fn pread(file: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> Result<usiz
     usize::try_from(got).map_err(|_| Error::os("read the program"))
 }
 
+/// Reads part of a file straight into guest memory.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn read_at(file: BorrowedFd<'_>, into: &VolatileSlice<'_, ()>, offset: u64) -> Result<u64, Error> {
+    use std::os::fd::AsRawFd;
+    let at = i64::try_from(offset).unwrap_or(i64::MAX);
+    let bytes = into.ptr_guard_mut();
+    // SAFETY: the slice is valid for writes of its length, and only volatile accesses look at it.
+    let got = unsafe { libc::pread(file.as_raw_fd(), bytes.as_ptr().cast(), into.len(), at) };
+    u64::try_from(got).map_err(|_| Error::os("read the program"))
+}
+
 /// Length of a file in bytes.
 ///
 /// # Errors

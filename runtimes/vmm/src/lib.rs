@@ -39,8 +39,9 @@
 //!
 //! # Status
 //! `step NAME NS` (CLOCK_MONOTONIC), `ram ADDRESS LEN` (guest memory in this process), `exits N`, `syscalls N` (those that
-//! reached this process: where KVM is pagetable-based, the [`door`] answers two of a C library's start), `unserved NAME COUNT` (answered with ENOSYS), and last one of `end exit
-//! CODE`, `end signal NUMBER`, `end unserved TEXT`, `end fault TEXT`, `end internal TEXT`, `end program TEXT`.
+//! reached this process: where KVM is pagetable-based, the [`door`] answers two of a C library's start), `unserved NAME
+//! COUNT` (answered with ENOSYS), and last one of `end exit CODE`, `end signal NUMBER`, `end unserved TEXT`,
+//! `end fault TEXT`, `end internal TEXT`, `end program TEXT`.
 
 pub mod args;
 pub mod boot;

@@ -6,6 +6,7 @@ mod containment;
 mod creation;
 mod disk;
 mod given;
+mod isolation;
 mod memory;
 mod numbers;
 mod program;
@@ -23,6 +24,7 @@ pub const SHELF: &[Scenario] = &[
     reclaim::SCENARIO,
     disk::SCENARIO,
     throughput::SCENARIO,
+    isolation::SCENARIO,
     containment::SCENARIO,
     program::SCENARIO,
 ];

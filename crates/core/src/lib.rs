@@ -11,6 +11,7 @@ pub mod image;
 pub mod metric;
 pub mod params;
 pub mod phase;
+pub mod planted;
 pub mod record;
 pub mod runtime;
 pub mod scenario;

@@ -16,7 +16,7 @@ use crate::params::Params;
 use crate::payload::data::Xoshiro;
 use crate::payload::{Job, Reply};
 use crate::phase::Phase;
-use crate::runtime::{Ability, Anatomy, Exit, Identity, Instance, Program, Runtime, Spec, Usage};
+use crate::runtime::{Ability, Anatomy, Exit, Identity, Instance, Kind, Program, Runtime, Spec, Usage};
 
 /// Memory of an instance when a plan asks for none, in bytes.
 pub const DEFAULT_MEMORY: u64 = 128 << 20;
@@ -163,6 +163,12 @@ impl<'a> Trial<'a> {
     pub fn age(&self) -> Duration {
         let began = self.log().began_ns;
         began.map_or(Duration::ZERO, |began| Duration::from_nanos(monotonic_ns().saturating_sub(began)))
+    }
+
+    /// What the runtime is at heart.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.runtime.kind()
     }
 
     /// Who the runtime is on this host.

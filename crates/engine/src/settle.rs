@@ -9,8 +9,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use isomark_core::Error;
 use isomark_core::site::{LEDGER, is_alive, is_tag, remove_tree};
+use isomark_core::{Error, planted};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -82,9 +82,28 @@ fn settle_one(dir: &Path, tag: &str, dry: bool, report: &mut Report) {
             }
         }
     }
+    settle_planted(dir, &ledger, dry, report);
     report.push(format!("directory {}", dir.display()));
     if !dry {
         let _ = remove_tree(dir);
+    }
+}
+
+/// Canaries that outlived who planted them. Mounts go before the directory does, or its removal would empty them.
+fn settle_planted(dir: &Path, ledger: &str, dry: bool, report: &mut Report) {
+    for at in ledger.lines().filter_map(|line| line.strip_prefix("mount ")).map(Path::new) {
+        // Below our own directory and nowhere else, whatever the ledger says.
+        let inside = at.starts_with(dir) && !at.components().any(|part| part.as_os_str() == "..");
+        if inside && planted::is_mounted(at) {
+            report.push(format!("mount {}", at.display()));
+            if !dry {
+                let _ = planted::take_mount(at);
+            }
+        }
+    }
+    if !dry {
+        let queues = ledger.lines().filter_map(|line| line.strip_prefix("queue "));
+        report.extend(queues.filter(|name| planted::take_queue(name)).map(|name| format!("queue {name}")));
     }
 }
 
@@ -137,6 +156,31 @@ mod tests {
         );
         let _ = leave(&own);
         assert!(!own.dir().exists());
+    }
+
+    #[test]
+    fn a_mount_and_a_queue_of_the_dead_are_taken_away() {
+        let state = tempfile::tempdir().unwrap();
+        let dead = state.path().join("999999999-1-0");
+        let (own, other) = (dead.join("mount"), state.path().join("other"));
+        fs::create_dir_all(&own).unwrap();
+        fs::create_dir_all(&other).unwrap();
+        let mounted = planted::plant_mount(&dead, &own).and_then(|()| planted::plant_mount(&dead, &other));
+        if let Err(why) = mounted {
+            eprintln!("SKIPPED mounting: {}", why.chain());
+            return;
+        }
+        planted::note(&dead, "queue", "/not-ours").unwrap();
+        let would = settle(state.path(), true);
+        assert!(
+            would.iter().any(|what| what.starts_with("mount ")) && planted::is_mounted(&own),
+            "{would:?}"
+        );
+        let report = settle(state.path(), false);
+        let left = planted::is_mounted(&other);
+        planted::take_mount(&other).unwrap();
+        assert!(left, "a mount elsewhere is not ours, whatever the ledger says");
+        assert!(!planted::is_mounted(&own) && !dead.exists() && report.len() == 2, "{report:?}");
     }
 
     #[test]

@@ -1,0 +1,98 @@
+//! Things on the host that outlive the process which made them: noted in a ledger before they are made, so that
+//! whoever comes later can take them away.
+//!
+//! Only what carries our name is ever touched: a mount below a site, a message queue named as a canary.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use crate::error::Error;
+use crate::payload::canary::PREFIX;
+use crate::site::LEDGER;
+
+/// Notes an object in the ledger of a site, before it is made.
+///
+/// # Errors
+/// If the ledger cannot be written: the object must not be made then.
+pub fn note(site: &Path, kind: &str, object: &str) -> Result<(), Error> {
+    let ledger = OpenOptions::new().create(true).append(true).open(site.join(LEDGER));
+    let written = ledger.and_then(|mut ledger| ledger.write_all(format!("{kind} {object}\n").as_bytes()));
+    written.map_err(|e| Error::os(format!("write the ledger of {}", site.display()), e))
+}
+
+/// Mounts a small file system in memory on a directory below a site.
+///
+/// # Errors
+/// If it cannot be noted, or the host forbids mounts.
+pub fn plant_mount(site: &Path, at: &Path) -> Result<(), Error> {
+    note(site, "mount", &at.display().to_string())?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("isomark"), at, Some("tmpfs"), flags, Some("size=64k"))
+        .map_err(|e| Error::os(format!("mount tmpfs on {}", at.display()), e))
+}
+
+/// Whether something is mounted there.
+#[must_use]
+pub fn is_mounted(at: &Path) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    mounts.lines().any(|line| line.split(' ').nth(1).is_some_and(|path| Path::new(&unescaped(path)) == at))
+}
+
+/// Blanks and backslashes are written in octal there (proc(5), getmntent(3)).
+fn unescaped(path: &str) -> String {
+    path.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+}
+
+/// Unmounts what is mounted there; nothing mounted is no error.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn take_mount(at: &Path) -> Result<(), Error> {
+    if !is_mounted(at) {
+        return Ok(());
+    }
+    umount2(at, MntFlags::MNT_DETACH).map_err(|e| Error::os(format!("unmount {}", at.display()), e))
+}
+
+/// Whether the name is one that a canary's message queue has.
+#[must_use]
+pub fn is_our_queue(name: &str) -> bool {
+    name.strip_prefix('/').is_some_and(|name| name.starts_with(PREFIX) && !name.contains('/'))
+}
+
+/// Takes away a canary's message queue; true if there was one.
+#[must_use]
+pub fn take_queue(name: &str) -> bool {
+    is_our_queue(name) && nix::mqueue::mq_unlink(name).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_is_noted_before_it_is_made_and_taken_away_once() {
+        let site = tempfile::tempdir().unwrap();
+        let at = site.path().join("a b");
+        fs::create_dir(&at).unwrap();
+        match plant_mount(site.path(), &at) {
+            Ok(()) => assert!(is_mounted(&at)),
+            Err(why) => eprintln!("SKIPPED mounting: {}", why.chain()),
+        }
+        let ledger = fs::read_to_string(site.path().join(LEDGER)).unwrap();
+        assert_eq!(ledger, format!("mount {}\n", at.display()));
+        take_mount(&at).unwrap();
+        take_mount(&at).unwrap();
+        assert!(!is_mounted(&at));
+    }
+
+    #[test]
+    fn only_canaries_are_ours() {
+        assert!(is_our_queue("/isomark-canary-0001") && !is_our_queue("/isomark-canary-0/../x"));
+        assert!(!is_our_queue("/somebody") && !is_our_queue("isomark-canary-1"));
+        assert!(!take_queue("/somebody") && !take_queue("/isomark-canary-never-made"));
+    }
+}

@@ -1,0 +1,113 @@
+//! What of the host can be seen and reached from inside?
+//!
+//! Canaries that the harness plants on the host, facts of the host that its files tell, and the system calls that
+//! untrusted code reaches. The answer is a vector and never one score: a box that hides everything may still reach many
+//! calls. Whether a box can be broken out of is not tested here and does not follow from any of it.
+
+mod calls;
+mod facts;
+mod plant;
+
+use isomark_core::payload::{Job, Probe, Reply, job};
+use isomark_core::{Ability, Bench, Error, Metric, Params, Refusal, Sandbox, Scenario, Spec, Trial};
+
+use crate::given;
+use plant::Plants;
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "isolation",
+    question: "What of the host can be seen and reached from inside?",
+    metrics: |_| {
+        let visible = [Metric::ratio("leak")].into_iter();
+        let counts = ["canaries-visible", "facts-visible", "calls-reached"].map(Metric::count);
+        // Of the host's own system calls: what the program itself reaches, or what its monitor may call for it.
+        let interface = Metric::count("interface").if_any();
+        let refused =
+            ["calls-refused", "calls-absent", "calls-killed"].map(|name| Metric::count(name).higher());
+        let asked = ["canaries-planted", "facts-asked"].map(|name| Metric::count(name).higher());
+        visible.chain(counts).chain([interface]).chain(refused).chain(asked).collect()
+    },
+    needs: |_| vec![Ability::Jobs],
+    settle,
+    iterate,
+};
+
+fn settle(params: &Params, _: &Bench) -> Result<Params, Refusal> {
+    given::check("isolation", params, &[])?;
+    Ok(params.clone())
+}
+
+fn iterate(trial: &Trial<'_>) -> Result<(), Error> {
+    let plants = Plants::new(trial)?;
+    let looked = look(trial, &plants);
+    let (canaries, facts) = Error::join(looked, plants.end())?;
+    let visible = canaries.visible.len() + facts.visible.len();
+    trial.note("leak", visible as f64 / (canaries.asked + facts.asked) as f64);
+    canaries.tell(trial, ["canaries-visible", "canaries-planted"]);
+    facts.tell(trial, ["facts-visible", "facts-asked"]);
+    calls::sweep(trial)?;
+    trial.remark("escape", "not testable by a benchmark; nothing here says anything about it");
+    Ok(())
+}
+
+/// What was asked for, and what of it was seen.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Looks {
+    asked: usize,
+    visible: Vec<&'static str>,
+}
+
+impl Looks {
+    fn add(&mut self, name: &'static str, seen: bool) {
+        self.asked += 1;
+        self.visible.extend(seen.then_some(name));
+    }
+
+    fn tell(&self, trial: &Trial<'_>, [visible, asked]: [&str; 2]) {
+        trial.note(visible, self.visible.len() as f64);
+        trial.note(asked, self.asked as f64);
+        let words = if self.visible.is_empty() { "none".to_owned() } else { self.visible.join(", ") };
+        trial.remark(visible, words);
+    }
+}
+
+fn look(trial: &Trial<'_>, plants: &Plants) -> Result<(Looks, Looks), Error> {
+    let mut sandbox = trial.create(&Spec { deadline: trial.bench().deadline, ..trial.spec() })?;
+    sandbox.start()?;
+    let mut canaries = Looks::default();
+    for (name, probe, expected) in plants.probes() {
+        let reply = sandbox.run(&Job::Probe(probe))?;
+        let told = text(&reply)?;
+        canaries.add(name, seen(&reply)? && expected.is_none_or(|expected| expected == told));
+    }
+    if !plants.missing().is_empty() {
+        trial.remark("not planted", plants.missing().join(", "));
+    }
+    let facts = facts::look(&mut sandbox)?;
+    sandbox.stop()?;
+    sandbox.remove()?;
+    Ok((canaries, facts))
+}
+
+fn wrong(e: impl std::fmt::Display) -> Error {
+    Error::WrongAnswer(e.to_string())
+}
+
+fn seen(reply: &Reply) -> Result<bool, Error> {
+    Ok(reply.u64("seen").map_err(wrong)? == 1)
+}
+
+/// The text of a reply; empty for probes that have none.
+fn text(reply: &Reply) -> Result<Vec<u8>, Error> {
+    if reply.has("text") {
+        job::unhex(reply.str("text").map_err(wrong)?).map_err(wrong)
+    } else {
+        Ok(Vec::new())
+    }
+}
+
+/// The first bytes of a file as seen from inside, if it can be read there.
+fn peek(sandbox: &mut Sandbox<'_>, path: &str) -> Result<Option<Vec<u8>>, Error> {
+    let reply = sandbox.run(&Job::Probe(Probe::Peek { path: path.to_owned(), bytes: facts::BYTES }))?;
+    Ok(if seen(&reply)? { Some(text(&reply)?) } else { None })
+}

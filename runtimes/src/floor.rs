@@ -22,12 +22,13 @@ use nix::unistd::Pid;
 use crate::launch::{Child, Launch, Step, c};
 use crate::namespace;
 
-/// The three floors in the order of their runtimes.
+/// The floors in the order of their runtimes.
 #[must_use]
 pub fn all(site: &Site) -> Vec<Box<dyn Runtime + '_>> {
     vec![
         Box::new(Floor { name: "floor-process", of: Of::Process, site }),
         Box::new(Floor { name: "floor-namespace", of: Of::Namespace, site }),
+        Box::new(Floor { name: "floor-namespace.vfork", of: Of::Borrowed, site }),
         Box::new(Floor { name: "floor-microvm", of: Of::Microvm, site }),
     ]
 }
@@ -36,8 +37,11 @@ pub fn all(site: &Site) -> Vec<Box<dyn Runtime + '_>> {
 enum Of {
     /// `posix_spawn` with one pipe, until the first byte.
     Process,
-    /// `clone3` with the same namespaces and `execve`, until the first byte.
+    /// Bare `clone3` with the same namespaces and `execve`, until the first byte.
     Namespace,
+    /// The same with the semantics of vfork (`CLONE_VM`, `CLONE_VFORK`), which spares the copy of the page tables: what
+    /// the runtime itself does.
+    Borrowed,
     /// `posix_spawn` of a program that only exits, then a virtual machine with memory and a CPU, until its first exit.
     Microvm,
 }
@@ -62,7 +66,11 @@ impl Runtime for Floor<'_> {
             Of::Process => "posix_spawn with one pipe, until the first byte",
             Of::Namespace => {
                 namespace::possible()?;
-                "clone3 with the same namespaces and execve, until the first byte"
+                "bare clone3 with the same namespaces and execve, until the first byte"
+            }
+            Of::Borrowed => {
+                namespace::possible()?;
+                "the same with the semantics of vfork"
             }
             Of::Microvm => {
                 kvm::available()?;
@@ -80,7 +88,7 @@ impl Runtime for Floor<'_> {
     fn create(&self, spec: &Spec) -> Result<Box<dyn Instance>, Error> {
         let program = match self.of {
             Of::Microvm => kvm::empty_program(self.site)?,
-            Of::Process | Of::Namespace => spec.program.image.path().to_owned(),
+            Of::Process | Of::Namespace | Of::Borrowed => spec.program.image.path().to_owned(),
         };
         Ok(Box::new(Bare { of: self.of, spec: spec.clone(), program, running: None }))
     }
@@ -137,7 +145,8 @@ impl Bare {
             args: vec![c("payload")?],
             env: Vec::new(),
         };
-        let child = Child::spawn(launch)?;
+        let vfork = matches!(self.of, Of::Borrowed);
+        let child = if vfork { Child::spawn(launch)? } else { Child::fork(launch)? };
         drop(theirs);
         first_byte(&mut ours)?;
         Ok(child)
@@ -167,7 +176,7 @@ impl Instance for Bare {
     fn start(&mut self) -> Result<(), Error> {
         self.running = Some(match self.of {
             Of::Process => Running::Spawned(self.spawn()?.0),
-            Of::Namespace => Running::Cloned(self.clone()?),
+            Of::Namespace | Of::Borrowed => Running::Cloned(self.clone()?),
             Of::Microvm => {
                 let name = c(self.program.as_os_str().as_encoded_bytes())?;
                 let fail = |e: nix::Error| Error::os("posix_spawn", e);

@@ -136,12 +136,17 @@ pub fn select<'a>(shelf: &[&'a dyn Runtime], selection: &Selection) -> Result<Ve
         return Err(Error::Input(format!("runtime {name:?} is not on the shelf: {}", known().join(", "))));
     }
     let wanted = |name: &str| selection.runtimes.is_empty() || selection.runtimes.iter().any(|r| r == name);
-    let chosen = shelf.iter().filter(|r| wanted(r.name().strip_prefix(FLOOR).unwrap_or(r.name())));
+    let chosen = shelf.iter().filter(|r| wanted(stands_on(r.name())));
     Ok(chosen.map(|r| Found::probe(*r)).collect())
 }
 
-/// How the floor of a runtime is called.
+/// How the floor of a runtime is called; a second one has a word of its own after a dot (`floor-namespace.vfork`).
 const FLOOR: &str = "floor-";
+
+/// The runtime that a floor is the floor of; for any other its own name.
+fn stands_on(name: &str) -> &str {
+    name.strip_prefix(FLOOR).map_or(name, |floor| floor.split('.').next().unwrap_or(floor))
+}
 
 /// The cells of a plan.
 ///

@@ -31,8 +31,21 @@ impl Child {
     /// # Errors
     /// Which step failed, and why.
     pub(crate) fn spawn(launch: Launch) -> Result<Self, Error> {
+        Self::walked(launch, false)
+    }
+
+    /// The same by a plain clone3 that copies the parent's memory: what a floor is measured by. A step that fails shows
+    /// as the child's exit only.
+    ///
+    /// # Errors
+    /// If the clone fails.
+    pub(crate) fn fork(launch: Launch) -> Result<Self, Error> {
+        Self::walked(launch, true)
+    }
+
+    fn walked(launch: Launch, copied: bool) -> Result<Self, Error> {
         for _ in 0..BUSY_TRIES {
-            match Self::attempt(&launch) {
+            match Self::attempt(&launch, copied) {
                 // Another thread's child, cloned while we wrote the file, holds it open until it has executed.
                 Err(Error::Os { source, .. }) if source.raw_os_error() == Some(libc::ETXTBSY) => {
                     std::thread::sleep(Duration::from_millis(2));
@@ -41,7 +54,13 @@ impl Child {
                 Ok((pid, pidfd, stamps)) => return Ok(Self { pid, pidfd, ended: None, launch, stamps }),
             }
         }
-        Self::attempt(&launch).map(|(pid, pidfd, stamps)| Self { pid, pidfd, ended: None, launch, stamps })
+        Self::attempt(&launch, copied).map(|(pid, pidfd, stamps)| Self {
+            pid,
+            pidfd,
+            ended: None,
+            launch,
+            stamps,
+        })
     }
 
     /// A process that became ours because its parent has gone, as if we had started it: what a tool left running when
@@ -56,13 +75,14 @@ impl Child {
         Ok(Self { pid, pidfd, ended: None, launch: Launch::default(), stamps: Vec::new() })
     }
 
-    fn attempt(launch: &Launch) -> Result<(i32, OwnedFd, Vec<u64>), Error> {
+    fn attempt(launch: &Launch, copied: bool) -> Result<(i32, OwnedFd, Vec<u64>), Error> {
         let pointers = |all: &[std::ffi::CString]| {
             all.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>()
         };
         let (argv, envp) = (pointers(&launch.args), pointers(&launch.env));
         let plan = sys::Plan {
             flags: launch.namespaces,
+            copied,
             into_cgroup: launch.into_cgroup.as_ref().map(AsRawFd::as_raw_fd),
             steps: &launch.steps,
             program: &launch.program,

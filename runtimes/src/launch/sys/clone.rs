@@ -33,6 +33,8 @@ struct CloneArgs {
 /// What a launch needs in the form the kernel takes it.
 pub(in crate::launch) struct Plan<'a> {
     pub(in crate::launch) flags: u64,
+    /// Whether the child gets a copy of the parent's memory instead of borrowing it.
+    pub(in crate::launch) copied: bool,
     pub(in crate::launch) into_cgroup: Option<RawFd>,
     pub(in crate::launch) steps: &'a [Step],
     pub(in crate::launch) program: &'a CStr,
@@ -123,14 +125,17 @@ impl Drop for Stack {
 /// `clone3` with the semantics of vfork: the child borrows this address space until it executes or exits, which
 /// spares copying page tables (the harness's size would otherwise be part of every startup).
 ///
-/// Returns the child's pid and pidfd; the calling thread is suspended until the child has executed or exited.
+/// Returns the child's pid and pidfd; the calling thread is suspended until the child has executed or exited. With
+/// `copied` it is a plain clone3 with the semantics of fork: nobody waits, and nobody hears of a step that failed but by
+/// the child's exit.
 pub(in crate::launch) fn spawn(
     plan: &Plan<'_>,
     stack: &Stack,
     word: &Word,
 ) -> std::io::Result<(i32, OwnedFd)> {
     let mut pidfd: RawFd = -1;
-    let vfork = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
+    let borrow = if plan.copied { 0 } else { libc::CLONE_VM | libc::CLONE_VFORK };
+    let vfork = (borrow | libc::CLONE_PIDFD) as u64;
     let mut args = CloneArgs {
         flags: vfork | CLONE_CLEAR_SIGHAND | plan.flags,
         pidfd: &raw mut pidfd as u64,
@@ -145,8 +150,8 @@ pub(in crate::launch) fn spawn(
     }
     let blocked = block_signals();
     let child = Borrowed { plan, word, signals: &blocked };
-    // SAFETY: the child runs `enter` on its own stack, never returns from it, and the parent is suspended meanwhile,
-    // so everything that `child` borrows outlives its use.
+    // SAFETY: the child runs `enter` on its own stack, never returns from it, and either the parent is suspended
+    // meanwhile, so that everything that `child` borrows outlives its use, or the child has a copy of all of it.
     let pid = unsafe { clone3(&raw const args, &raw const child) };
     restore_signals(&blocked);
     match i32::try_from(pid) {

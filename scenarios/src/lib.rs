@@ -4,8 +4,10 @@
 
 mod containment;
 mod creation;
+mod density;
 mod disk;
 mod given;
+mod interference;
 mod isolation;
 mod memory;
 mod numbers;
@@ -13,6 +15,7 @@ mod program;
 mod reclaim;
 mod startup;
 mod throughput;
+mod utilisation;
 
 use isomark_core::Scenario;
 
@@ -21,9 +24,12 @@ pub const SHELF: &[Scenario] = &[
     startup::SCENARIO,
     creation::SCENARIO,
     memory::SCENARIO,
+    density::SCENARIO,
     reclaim::SCENARIO,
     disk::SCENARIO,
     throughput::SCENARIO,
+    interference::SCENARIO,
+    utilisation::SCENARIO,
     isolation::SCENARIO,
     containment::SCENARIO,
     program::SCENARIO,

@@ -72,7 +72,7 @@ fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
 }
 
 /// Memory that an instance needs for a kernel of this size, in bytes, as a power of two; none if no host has so much.
-fn footprint(kernel: &Kernel, n: u64) -> Option<u64> {
+pub(crate) fn footprint(kernel: &Kernel, n: u64) -> Option<u64> {
     let n = u128::from(n);
     let data = match (kernel.kind, kernel.name) {
         (Kind::Memory, "spmv") => n * 100,

@@ -32,5 +32,5 @@ pub use runtime::{Ability, Anatomy, Exit, Identity, Instance, Kind, Program, Run
 pub use scenario::{Refusal, Scenario};
 pub use site::Site;
 pub use together::together;
-pub use trial::{Bench, Sandbox, Trial};
+pub use trial::{Bench, Sandbox, Served, Trial};
 pub use variant::Variant;

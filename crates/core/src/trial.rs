@@ -4,12 +4,15 @@
 //! runtime's author has no clock and a scenario's author no way around this one. A reply is checked before it is
 //! handed on: an answer that is wrong never becomes a number.
 
+mod load;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::account;
 use crate::clock::{monotonic_ns, process_cpu_ns};
+use crate::cpus;
 use crate::error::Error;
 use crate::image::Image;
 use crate::params::Params;
@@ -17,6 +20,8 @@ use crate::payload::data::Xoshiro;
 use crate::payload::{Job, Reply};
 use crate::phase::Phase;
 use crate::runtime::{Ability, Anatomy, Exit, Identity, Instance, Kind, Program, Runtime, Spec, Usage};
+
+pub use load::Served;
 
 /// Memory of an instance when a plan asks for none, in bytes.
 pub const DEFAULT_MEMORY: u64 = 128 << 20;
@@ -364,6 +369,14 @@ impl Sandbox<'_> {
     pub fn remove(self) -> Result<(), Error> {
         let Self { trial, instance, .. } = self;
         trial.timed(Phase::Remove, || instance.remove()).map(drop)
+    }
+
+    /// Keeps its processes on these CPUs from here on.
+    ///
+    /// # Errors
+    /// If a CPU does not exist or the kernel refuses.
+    pub fn pin(&self, on: &[usize]) -> Result<(), Error> {
+        cpus::pin(&self.anatomy(), on)
     }
 
     /// Where its memory and disk are.

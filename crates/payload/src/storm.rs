@@ -74,11 +74,20 @@ impl Raging {
         let until = began.saturating_add(millis.saturating_mul(per_ms));
         let mut storm = Self { kind, most, per_ms, began, until, rounds: 0, refused: 0, ended: None, what };
         storm.round()?;
-        if storm.refused > 0 {
+        if storm.refused > 0 && storm.idle() {
             return Err(WireError(format!("storm {}: refused at once", kind.word())));
         }
         let reply = Reply::new().with("kind", kind.word()).with("setup_ticks", began.saturating_sub(before));
         Ok((storm, reply))
+    }
+
+    /// Whether it has nothing of what it takes.
+    fn idle(&self) -> bool {
+        match &self.what {
+            What::Fork(brood) => brood.len() == 0,
+            What::Allocate(held) => held.is_empty(),
+            What::Spin(_) | What::Stream(..) | What::Thrash(..) | What::Sync(..) => false,
+        }
     }
 
     /// Whether its time is over; what it held is given back then.

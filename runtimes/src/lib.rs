@@ -72,6 +72,19 @@ impl<'s> Shelf<'s> {
         self.stanzas.iter().find(|stanza| stanza.name.get_ref() == name).map(|stanza| stanza.verified)
     }
 
+    /// Whether a name is one of the runtimes that isomark brings along.
+    #[must_use]
+    pub fn is_built_in(&self, name: &str) -> bool {
+        shelf(self.site).iter().any(|runtime| runtime.name() == name)
+    }
+
+    /// Whether a parameter is one of the runtime's own; any other is for the scenario.
+    #[must_use]
+    pub fn takes(&self, name: &str, key: &str) -> bool {
+        let stanza = self.stanzas.iter().find(|stanza| stanza.name.get_ref() == name);
+        stanza.is_some_and(|stanza| stanza.params.keys().any(|known| known == key))
+    }
+
     /// The runtime that a variant names.
     ///
     /// # Errors

@@ -176,6 +176,18 @@ pub(crate) struct Ab {
     /// Folder of the run (below bench-results/ by default)
     #[arg(long, env = "ISOMARK_OUT", value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Folder with stanzas of your own for external runtimes
+    #[arg(long, env = "ISOMARK_CATALOGUE", value_name = "DIR")]
+    pub catalogue: Option<PathBuf>,
+    /// Write a JUnit report: regression = failure, undecided = skipped
+    #[arg(long, env = "ISOMARK_JUNIT", value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write a comment in Markdown, below 60 kB, with a marker to find it again
+    #[arg(long, env = "ISOMARK_COMMENT", value_name = "FILE")]
+    pub comment: Option<PathBuf>,
+    /// What the marker of the comment and the JUnit report call this gate
+    #[arg(long, env = "ISOMARK_NAME", value_name = "NAME", default_value = "ab")]
+    pub name: String,
     /// Bound on every wait for an instance
     #[arg(long, env = "ISOMARK_DEADLINE", value_name = "T", value_parser = duration, default_value = "60s")]
     pub deadline: Duration,
@@ -205,6 +217,9 @@ pub(crate) struct Trials {
     /// Another payload ELF
     #[arg(long, value_name = "FILE")]
     pub payload: Option<PathBuf>,
+    /// Folder with stanzas of your own for external runtimes
+    #[arg(long, value_name = "DIR")]
+    pub catalogue: Option<PathBuf>,
     /// Bound on every wait for an instance
     #[arg(long, value_name = "T", value_parser = duration, default_value = "60s")]
     pub deadline: Duration,

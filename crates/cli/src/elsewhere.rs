@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub(crate) struct Request {
 pub(crate) struct Build {
     /// The isomark binary.
     pub binary: PathBuf,
-    /// The runtime, by its plain name.
+    /// The runtime, as that isomark is to know it.
     pub runtime: String,
     /// Another payload.
     pub payload: Option<PathBuf>,
@@ -74,13 +74,16 @@ impl Worker {
     ///
     /// # Errors
     /// [`Error::Input`] if the binary is none that can carry out trials.
-    pub(crate) fn start(build: &Build, deadline: Duration) -> Result<Self, Error> {
+    pub(crate) fn start(build: &Build, catalogue: Option<&Path>, deadline: Duration) -> Result<Self, Error> {
         let name = build.binary.display().to_string();
         let mut command = Command::new(&build.binary);
         command.arg("trials").args(["--runtime", &build.runtime]);
         command.arg("--deadline").arg(format!("{}ms", deadline.as_millis()));
         if let Some(payload) = &build.payload {
             command.arg("--payload").arg(payload);
+        }
+        if let Some(dir) = catalogue {
+            command.arg("--catalogue").arg(dir);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let refuse = |why: &str| {

@@ -6,6 +6,7 @@
 use isomark_core::record::{RuntimeRecord, Skip};
 use isomark_core::runtime::Kind;
 use isomark_core::{Error, Identity, Instance, Params, Runtime, Spec, Unavailable, Value, Variant, image};
+use isomark_runtimes::Shelf;
 
 use crate::args;
 use crate::elsewhere::{Build, Worker};
@@ -15,7 +16,7 @@ pub(crate) struct Named<'r> {
     /// The SPEC.
     pub name: String,
     /// The runtime of the shelf.
-    pub inner: &'r dyn Runtime,
+    pub inner: Box<dyn Runtime + 'r>,
 }
 
 impl Runtime for Named<'_> {
@@ -40,23 +41,38 @@ impl Runtime for Named<'_> {
 const PAYLOAD: &str = "payload";
 
 /// Whether the trials of a variant are carried out by another process.
-pub(crate) fn is_elsewhere(variant: &Variant) -> bool {
-    variant.binary.is_some() || variant.params.contains_key(PAYLOAD)
+pub(crate) fn is_elsewhere(variant: &Variant, shelf: &Shelf<'_>) -> bool {
+    let other_isomark = variant.binary.is_some() && shelf.is_built_in(&variant.runtime);
+    other_isomark || variant.params.contains_key(PAYLOAD)
+}
+
+/// The variant as its runtime sees it: without what is for the scenario or for isomark.
+pub(crate) fn of_runtime(variant: &Variant, shelf: &Shelf<'_>) -> Variant {
+    let own = |key: &str| shelf.takes(&variant.runtime, key);
+    let params = variant.params.iter().filter(|(key, _)| own(key));
+    let params = params.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let binary = variant.binary.clone().filter(|_| !shelf.is_built_in(&variant.runtime));
+    Variant { runtime: variant.runtime.clone(), binary, params }
 }
 
 /// The process that carries out the trials of a variant: this very program unless it names another.
-pub(crate) fn build(variant: &Variant) -> Result<Build, Error> {
+pub(crate) fn build(variant: &Variant, shelf: &Shelf<'_>) -> Result<Build, Error> {
     let own = || std::env::current_exe().map_err(|e| Error::os("find the own program", e));
     Ok(Build {
-        binary: variant.binary.clone().map_or_else(own, Ok)?,
-        runtime: variant.runtime.clone(),
+        binary: variant
+            .binary
+            .clone()
+            .filter(|_| shelf.is_built_in(&variant.runtime))
+            .map_or_else(own, Ok)?,
+        runtime: of_runtime(variant, shelf).to_string(),
         payload: variant.params.get(PAYLOAD).map(Into::into),
     })
 }
 
 /// The parameters of a variant that are for the scenario.
-pub(crate) fn params(variant: &Variant, common: &[(String, String)]) -> Params {
-    let own = variant.params.iter().filter(|(key, _)| *key != PAYLOAD);
+pub(crate) fn params(variant: &Variant, shelf: &Shelf<'_>, common: &[(String, String)]) -> Params {
+    let scenarios = |key: &str| key != PAYLOAD && !shelf.takes(&variant.runtime, key);
+    let own = variant.params.iter().filter(|(key, _)| scenarios(key));
     let all = common.iter().map(|(key, value)| (key, value)).chain(own);
     all.fold(Params::new(), |params, (key, text)| params.with(key, value(text)))
 }
@@ -111,11 +127,17 @@ mod tests {
 
     #[test]
     fn the_variant_has_the_last_word_and_the_payload_is_for_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = isomark_core::Site::open(dir.path()).unwrap();
+        let shelf = Shelf::open(&site, None).unwrap();
         let variant: Variant = "process{memory=64M,payload=/p}".parse().unwrap();
         let common = [("memory".to_owned(), "1M".to_owned()), ("cache".to_owned(), "warm".to_owned())];
         let expected = Params::new().with("cache", "warm").with("memory", 64 << 20);
-        assert_eq!(params(&variant, &common), expected);
-        assert!(is_elsewhere(&variant) && !is_elsewhere(&"process{memory=1M}".parse().unwrap()));
-        assert_eq!(build(&variant).unwrap().payload, Some("/p".into()));
+        assert_eq!(params(&variant, &shelf, &common), expected);
+        let elsewhere = |text: &str| is_elsewhere(&text.parse().unwrap(), &shelf);
+        assert!(is_elsewhere(&variant, &shelf) && elsewhere("process@/other"));
+        assert!(!elsewhere("process{memory=1M}") && !elsewhere("crun@/other"));
+        assert_eq!(build(&variant, &shelf).unwrap().payload, Some("/p".into()));
+        assert_eq!(of_runtime(&variant, &shelf).to_string(), "process");
     }
 }

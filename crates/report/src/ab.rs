@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::dataset::Dataset;
 use crate::gate::finding::{Basis, Class, Finding, Found, Subject};
 use crate::gate::thresholds::Thresholds;
+use crate::gate::words;
 use crate::region::quantity;
 use crate::stats::controls::{self, Labels, RESAMPLES};
 use crate::stats::median::median;
@@ -156,11 +157,6 @@ impl Pair<'_> {
     }
 }
 
-/// How far a ratio is from 1: `+4.8 %`.
-fn percent_off(ratio: f64) -> String {
-    format!("{:+.1} %", (ratio - 1.0) * 100.0)
-}
-
 /// The name of the runtime in a SPEC: limits are set for runtimes.
 fn plain(spec: &str) -> &str {
     spec.split(['@', '{']).next().unwrap_or(spec)
@@ -171,16 +167,9 @@ fn plain(spec: &str) -> &str {
 pub fn table(told: &[Told], run: &Run) -> String {
     let mut out = String::new();
     for one in told {
-        let Finding { scenario, metric, ratio, ci95, n, verdict, band, limit, .. } = &one.finding;
-        let interval = ci95.map_or("no interval".to_owned(), |ci| {
-            format!("{} to {}", percent_off(ci[0]), percent_off(ci[1]))
-        });
-        let change = ratio.map_or("~".to_owned(), percent_off);
-        let _ = writeln!(
-            out,
-            "{scenario} {metric}: b is {} ({change}, 95 % {interval}, n = {n})",
-            verdict.word()
-        );
+        let Finding { scenario, metric, n, verdict, band, limit, .. } = &one.finding;
+        let change = words::change(&one.finding);
+        let _ = writeln!(out, "{scenario} {metric}: b is {} ({change}, n = {n})", verdict.word());
         let _ = writeln!(out, "  a = {}\n  b = {}", one.a, one.b);
         let share = |x: &f64| format!("{:.1} %", x * 100.0);
         let band = band.as_ref().map_or("not measured".to_owned(), |b| format!("± {}", share(b)));

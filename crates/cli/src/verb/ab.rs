@@ -3,28 +3,32 @@
 //! Both arms go the same way: if one needs a process of its own (another isomark, another payload), so does the other.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use isomark_core::record::{Arm, Cell, RuntimeRecord};
-use isomark_core::{Bench, Error, Metric, Params, Refusal, Runtime, Scenario, Variant};
+use isomark_core::{Bench, Error, Metric, Params, Refusal, Scenario, Variant};
 use isomark_engine::Elsewhere;
 use isomark_engine::controls::{self, Controls};
 use isomark_engine::interrupt::Interrupt;
 use isomark_engine::plan::Found;
 use isomark_engine::run::End;
+use isomark_report::export::junit;
+use isomark_report::gate::compare::SCHEMA;
 use isomark_report::gate::finding::{Class, Finding};
-use isomark_report::gate::thresholds::{Known, Thresholds};
+use isomark_report::gate::{Comparison, Thresholds, comment};
 use isomark_report::{Dataset, Options, ab as answers};
+use isomark_runtimes::Shelf;
 use isomark_scenarios::SHELF;
 
 use crate::args::{self, FailOn, Format};
+use crate::ci;
 use crate::elsewhere::Worker;
 use crate::exit::{self, With};
-use crate::measure::{self, Asked, Prepared, append_step_summary, bench, carry_out, payload};
+use crate::measure::{self, Asked, Prepared, bench, carry_out, payload};
 use crate::place::Place;
 use crate::spec::{self, Named};
+use crate::verb::check;
 
 /// A comparison ends after this time unless the command line says otherwise.
 const BUDGET: Duration = Duration::from_secs(50);
@@ -37,12 +41,12 @@ const WARMUP: u32 = 2;
 pub(crate) fn ab(args: &args::Ab) -> Result<u8> {
     let interrupt = Interrupt::install().context("install signal handlers")?;
     let place = Place::take()?;
-    let shelf = isomark_runtimes::shelf(place.site());
+    let shelf = Shelf::open(place.site(), args.catalogue.as_deref())?;
     let variants = [args.a.parse::<Variant>()?, args.b.parse::<Variant>()?];
-    let elsewhere = variants.iter().any(spec::is_elsewhere);
+    let elsewhere = variants.iter().any(|v| spec::is_elsewhere(v, &shelf));
     let named = variants.iter().map(|v| named(v, &shelf)).collect::<Result<Vec<_>, _>>()?;
     let began = Instant::now();
-    let workers = if elsewhere { workers(&variants, args.deadline)? } else { Vec::new() };
+    let workers = if elsewhere { workers(&variants, &shelf, args)? } else { Vec::new() };
     let found = if elsewhere { Vec::new() } else { found(&named) };
     let (image, payload) = payload(None, place.site())?;
     let (bench, host) = bench(args.deadline, image, None, place.site());
@@ -52,8 +56,11 @@ pub(crate) fn ab(args: &args::Ab) -> Result<u8> {
         found.iter().map(Found::record).collect()
     };
     available(&runtimes)?;
-    let cells = cells(args, &variants, &runtimes, &bench)?;
-    let thresholds = thresholds(args.thresholds.as_deref(), &cells, &variants)?;
+    let cells = cells(args, (&variants, &shelf), &runtimes, &bench)?;
+    let thresholds = match &args.thresholds {
+        Some(file) => check::thresholds(file, None)?,
+        None => Thresholds::default(),
+    };
     let asked = Asked {
         plan: "ab".into(),
         blocks: args.runs.unwrap_or(BLOCKS),
@@ -69,17 +76,15 @@ pub(crate) fn ab(args: &args::Ab) -> Result<u8> {
     let prepared = Prepared { folder, run, found, bench, elsewhere, stored: Vec::new(), budget };
     let (end, code) = carry_out(&prepared, &interrupt, (began, args.quiet))?;
     let findings = conclude(args, &prepared, &thresholds, end)?;
-    Ok(if code == exit::FINE { verdict(&findings, &args.fail_on)? } else { code })
+    let code = if code == exit::FINE { verdict(&findings, &args.fail_on)? } else { code };
+    publish(args, &findings, code)?;
+    Ok(code)
 }
 
-/// The runtime of the shelf that a variant stands for, under the variant's name.
-fn named<'r>(variant: &Variant, shelf: &'r [Box<dyn Runtime + '_>]) -> Result<Named<'r>, Error> {
-    let inner = shelf.iter().find(|r| r.name() == variant.runtime);
-    let inner = inner.ok_or_else(|| {
-        let known = shelf.iter().map(|r| r.name()).collect::<Vec<_>>().join(", ");
-        Error::Input(format!("runtime {:?} is not on the shelf: {known}", variant.runtime))
-    })?;
-    Ok(Named { name: variant.to_string(), inner: inner.as_ref() })
+/// The runtime that a variant stands for, under the variant's name.
+fn named<'s>(variant: &Variant, shelf: &Shelf<'s>) -> Result<Named<'s>, Error> {
+    let inner = shelf.find(&spec::of_runtime(variant, shelf))?;
+    Ok(Named { name: variant.to_string(), inner })
 }
 
 /// Both, or one if they have the same name.
@@ -95,15 +100,15 @@ fn found<'r>(named: &'r [Named<'r>]) -> Vec<Found<'r>> {
 
 type Placed = (String, RuntimeRecord, Worker);
 
-fn workers(variants: &[Variant], deadline: Duration) -> Result<Vec<Placed>, Error> {
+fn workers(variants: &[Variant], shelf: &Shelf<'_>, args: &args::Ab) -> Result<Vec<Placed>, Error> {
     let mut all: Vec<Placed> = Vec::new();
     for variant in variants {
         let name = variant.to_string();
         if all.iter().any(|(known, ..)| *known == name) {
             continue;
         }
-        let build = spec::build(variant)?;
-        let worker = Worker::start(&build, deadline)?;
+        let build = spec::build(variant, shelf)?;
+        let worker = Worker::start(&build, args.catalogue.as_deref(), args.deadline)?;
         let record = spec::record(variant, &build, &worker)?;
         all.push((name, record, worker));
     }
@@ -118,7 +123,7 @@ fn available(runtimes: &[RuntimeRecord]) -> Result<()> {
 /// For each scenario a, its controls, and b.
 fn cells(
     args: &args::Ab,
-    variants: &[Variant],
+    (variants, shelf): (&[Variant], &Shelf<'_>),
     runtimes: &[RuntimeRecord],
     bench: &Bench,
 ) -> Result<Vec<Cell>> {
@@ -130,7 +135,7 @@ fn cells(
         })?;
         let mut first = None;
         for (variant, label) in variants.iter().zip(["a", "b"]) {
-            let params = spec::params(variant, &args.param);
+            let params = spec::params(variant, shelf, &args.param);
             let cell = cell(args, scenario, (variant, label, first), &params, runtimes, bench)?;
             let at = cells.len();
             if first.is_none() {
@@ -187,20 +192,6 @@ fn headline_first(mut metrics: Vec<Metric>, wanted: &[String], scenario: &str) -
     Ok(metrics)
 }
 
-/// Limits from a file, or the built-in ones.
-fn thresholds(file: Option<&Path>, cells: &[Cell], variants: &[Variant]) -> Result<Thresholds, Error> {
-    let Some(file) = file else { return Ok(Thresholds::default()) };
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|e| Error::Input(format!("thresholds {name}: {e}")))?;
-    let mut known = Known::default();
-    for cell in cells {
-        known.runtime(&cell.runtime);
-        cell.metrics.iter().for_each(|metric| known.metric(&cell.scenario, metric));
-    }
-    variants.iter().for_each(|variant| known.runtime(&variant.runtime));
-    Thresholds::parse(&name, &text, &known)
-}
-
 /// A third of the tightest limit: an interval that wide around 5 % lies beyond a limit of 3 %.
 fn precision(args: &args::Ab, cells: &[Cell], thresholds: &Thresholds) -> Result<Option<String>> {
     if let Some(asked) = &args.precision {
@@ -245,8 +236,33 @@ fn conclude(
             End::Signal(_) => eprintln!("interrupted; what was measured is in {dir}"),
         }
     }
-    append_step_summary(answers::table(&told, run).as_bytes())?;
     Ok(told.into_iter().map(|one| one.finding).collect())
+}
+
+/// What CI services read.
+fn publish(args: &args::Ab, findings: &[Finding], code: u8) -> Result<()> {
+    let comparison = Comparison {
+        schema: SCHEMA.to_owned(),
+        head: args.b.clone(),
+        base: vec![args.a.clone()],
+        findings: findings.to_vec(),
+        lost: Vec::new(),
+        new: Vec::new(),
+        apart: Vec::new(),
+        notes: Vec::new(),
+    };
+    if let Some(file) = &args.junit {
+        ci::write(file, junit::of_comparison(&args.name, &comparison).as_bytes())?;
+    }
+    if let Some(file) = &args.comment {
+        ci::write(file, comment::comment(&args.name, &comparison).as_bytes())?;
+    }
+    let word = match code {
+        exit::REGRESSION => "regression",
+        exit::INCONCLUSIVE => "inconclusive",
+        _ => "fine",
+    };
+    ci::tell(&comparison, word)
 }
 
 fn verdict(findings: &[Finding], fail_on: &[FailOn]) -> Result<u8> {

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use isomark_core::record::Run;
 use isomark_core::{Error, Params};
 use isomark_report::export::junit;
 use isomark_report::gate::thresholds::Known;
@@ -76,7 +77,7 @@ fn compared(run: &Path, base: &str, how: &args::Compared) -> Result<Comparison> 
     let base = bases(base, how)?;
     let notes = alike(&head, &base, how.allow_cross_host)?;
     let limits = match &how.thresholds {
-        Some(file) => thresholds(file, base.iter().chain([&head]))?,
+        Some(file) => thresholds(file, base.iter().chain([&head]).map(|stored| &stored.run))?,
         None => Thresholds::default(),
     };
     let limits = if how.every_metric { limits.every_metric() } else { limits };
@@ -122,7 +123,7 @@ fn alike(head: &Stored, base: &[Stored], cross_host: bool) -> Result<Vec<String>
 const MAX_THRESHOLDS: u64 = 1 << 20;
 
 /// Thresholds from a file that may name whatever the shelves or these runs have.
-pub(crate) fn thresholds<'s>(file: &Path, runs: impl IntoIterator<Item = &'s Stored>) -> Result<Thresholds> {
+pub(crate) fn thresholds<'s>(file: &Path, runs: impl IntoIterator<Item = &'s Run>) -> Result<Thresholds> {
     let refuse = |e: std::io::Error| Error::Input(format!("thresholds {}: {e}", file.display()));
     if std::fs::metadata(file).map_err(refuse)?.len() > MAX_THRESHOLDS {
         let text = format!("thresholds {}: larger than {MAX_THRESHOLDS} bytes", file.display());
@@ -130,15 +131,16 @@ pub(crate) fn thresholds<'s>(file: &Path, runs: impl IntoIterator<Item = &'s Sto
     }
     let text = std::fs::read_to_string(file).map_err(refuse)?;
     let mut known = known()?;
-    runs.into_iter().for_each(|stored| known.run(&stored.run));
+    runs.into_iter().for_each(|run| known.run(run));
     Ok(Thresholds::parse(&file.display().to_string(), &text, &known)?)
 }
 
 /// What is on the shelves.
-fn known() -> Result<Known> {
+pub(crate) fn known() -> Result<Known> {
     let place = Place::take()?;
     let mut known = Known::default();
-    isomark_runtimes::shelf(place.site()).iter().for_each(|runtime| known.runtime(runtime.name()));
+    let shelf = isomark_runtimes::Shelf::open(place.site(), None)?;
+    shelf.built_in().iter().chain(&shelf.catalogue()?).for_each(|runtime| known.runtime(runtime.name()));
     for scenario in SHELF {
         // Metrics may depend on parameters: one instance or several.
         for params in [Params::new(), Params::new().with("instances", 2)] {

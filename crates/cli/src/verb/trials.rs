@@ -6,9 +6,11 @@
 use std::io::{BufRead, Write};
 
 use anyhow::{Context, Result};
+use isomark_core::Variant;
 use isomark_engine::interrupt::Interrupt;
-use isomark_engine::plan::{Found, Selection, select};
+use isomark_engine::plan::Found;
 use isomark_engine::run::one;
+use isomark_runtimes::Shelf;
 use isomark_scenarios::SHELF;
 
 use crate::args;
@@ -16,21 +18,21 @@ use crate::elsewhere::{Greeting, Request};
 use crate::exit;
 use crate::measure;
 use crate::place::Place;
+use crate::spec::Named;
 
 /// The verb.
 pub(crate) fn trials(args: &args::Trials) -> Result<u8> {
     // A terminal's Ctrl-C reaches this process too; who asked decides when it is over.
     let interrupt = Interrupt::install().context("install signal handlers")?;
     let place = Place::take()?;
-    let shelf = isomark_runtimes::shelf(place.site());
-    let shelf = shelf.iter().map(AsRef::as_ref).collect::<Vec<_>>();
+    let shelf = Shelf::open(place.site(), args.catalogue.as_deref())?;
     let (payload, record) = measure::payload(args.payload.as_deref(), place.site())?;
-    let selection = Selection { runtimes: vec![args.runtime.clone()], scenarios: Vec::new() };
-    let found = select(&shelf, &selection)?;
-    let found = found.into_iter().filter(|f| f.runtime.name() == args.runtime).collect::<Vec<_>>();
+    let inner = shelf.find(&args.runtime.parse::<Variant>()?)?;
+    let named = Named { name: args.runtime.clone(), inner };
+    let found = [Found::probe(&named)];
     let (bench, _) = measure::bench(args.deadline, payload, None, place.site());
     let mut out = std::io::stdout().lock();
-    let runtime = found.first().map(Found::record).context("the runtime is not on the shelf")?;
+    let runtime = found[0].record();
     let isomark = env!("CARGO_PKG_VERSION").to_owned();
     let greeting = Greeting { schema: Greeting::SCHEMA.into(), isomark, payload: record, runtime };
     writeln!(out, "{}", serde_json::to_string(&greeting)?)?;

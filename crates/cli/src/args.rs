@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use gate::{
-    Baseline, BaselineVerb, Check, Compare, Compared, Direction, Export, ExportFormat, Merge,
+    Baseline, BaselineVerb, Check, Compare, Compared, Direction, Export, ExportFormat, History, Merge,
 };
 
 /// Weighs isolation: one program as a process, in containers and in virtual machines, on one clock.
@@ -47,6 +47,8 @@ pub(crate) enum Verb {
     Check(Check),
     /// Save, list or take away baselines
     Baseline(Baseline),
+    /// Show how results developed over the runs of a folder
+    History(History),
     /// Make one longer run of several of the same plan
     Merge(Merge),
     /// Write a run's answers in another program's format

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Verb::Compare(args) => verb::check::compare_runs(args),
         Verb::Check(args) => verb::check::check(args),
         Verb::Baseline(args) => verb::baseline::baseline(args),
+        Verb::History(args) => verb::history::show(args),
         Verb::Merge(args) => verb::merge::merge(args),
         Verb::Export(args) => verb::export::export(args),
         Verb::Clean(args) => verb::clean::clean(args),

@@ -9,12 +9,14 @@ use std::path::Path;
 use isomark_core::Error;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
 
 use crate::view::View;
 
 /// Files of the look, by name.
-const BUILT_IN: [(&str, &str); 8] = [
+const BUILT_IN: [(&str, &str); 9] = [
     ("run.html", include_str!("../../../report-templates/run.html")),
+    ("history.html", include_str!("../../../report-templates/history.html")),
     ("headline.html", include_str!("../../../report-templates/headline.html")),
     ("section.html", include_str!("../../../report-templates/section.html")),
     ("table.html", include_str!("../../../report-templates/table.html")),
@@ -32,6 +34,11 @@ const MAX_TEMPLATE: u64 = 1 << 20;
 /// # Errors
 /// [`Error::Input`] naming file and line of a template that cannot be used.
 pub fn html(view: &View, templates: Option<&Path>) -> Result<String, Error> {
+    page("run.html", view, templates)
+}
+
+/// The page that a template makes of a view.
+pub(crate) fn page(name: &str, view: &impl Serialize, templates: Option<&Path>) -> Result<String, Error> {
     let sources: Vec<(&str, String)> = BUILT_IN
         .iter()
         .map(|(name, text)| Ok((*name, source(name, text, templates)?)))
@@ -42,7 +49,7 @@ pub fn html(view: &View, templates: Option<&Path>) -> Result<String, Error> {
     for (name, text) in &sources {
         engine.add_template(name, text).map_err(|e| refuse(&e))?;
     }
-    let page = engine.get_template("run.html").map_err(|e| refuse(&e))?;
+    let page = engine.get_template(name).map_err(|e| refuse(&e))?;
     page.render(Serde(view)).map_err(|e| refuse(&e))
 }
 

@@ -27,6 +27,7 @@ pub mod export;
 pub mod fmt;
 pub mod gate;
 pub mod headline;
+pub mod history;
 pub mod html;
 pub mod markdown;
 pub mod merge;

@@ -178,3 +178,38 @@ pub(crate) struct Export {
     #[arg(long, env = "ISOMARK_OUT", value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
+
+/// `isomark history`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  isomark history\n  isomark history bench-results --runtime microvm --scenario startup --last 50\n  isomark history --html history.html\n\nTimes and rates are shown as ratios to the plain process of the same run, sizes as they are.\nThe index history.sqlite in the folder may be taken away at any time."
+)]
+pub(crate) struct History {
+    /// Folder with the runs
+    #[arg(value_name = "DIR", env = "ISOMARK_DIR", default_value = "bench-results")]
+    pub dir: PathBuf,
+    /// Only these runtimes
+    #[arg(long, env = "ISOMARK_RUNTIME", value_delimiter = ',', value_name = "A,B")]
+    pub runtime: Vec<String>,
+    /// Only these scenarios
+    #[arg(long, env = "ISOMARK_SCENARIO", value_delimiter = ',', value_name = "X,Y")]
+    pub scenario: Vec<String>,
+    /// These metrics (the headline of each cell by default)
+    #[arg(long, env = "ISOMARK_METRIC", value_delimiter = ',', value_name = "M,N")]
+    pub metric: Vec<String>,
+    /// Runs of each host that count: the last N
+    #[arg(long, env = "ISOMARK_LAST", value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub last: u32,
+    /// The values themselves instead of ratios to the plain process
+    #[arg(long, env = "ISOMARK_ABSOLUTE")]
+    pub absolute: bool,
+    /// Write a page with trend charts, and the charts as PNG in a folder beside it
+    #[arg(long, env = "ISOMARK_HTML", value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Folder whose files replace the templates of the same name
+    #[arg(long, env = "ISOMARK_TEMPLATES", value_name = "DIR")]
+    pub templates: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+}

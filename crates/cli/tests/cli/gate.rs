@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::ground::{Ground, text, told};
 
 /// A ground with the real run in `real`.
-fn measured() -> Ground {
+pub(crate) fn measured() -> Ground {
     let ground = Ground::new();
     let args = ["run", "--plan", "smoke", "--runtime", "process,namespace", "--scenario", "startup,disk"];
     let more = ["--runs", "2", "--seed", "7", "--quiet", "--out", "real"];
@@ -22,7 +22,7 @@ fn measured() -> Ground {
 }
 
 /// A longer run in `to` made of the trials of `real`, as `change` leaves them.
-fn grow(
+pub(crate) fn grow(
     ground: &Ground,
     to: &str,
     blocks: u32,
@@ -34,8 +34,13 @@ fn grow(
     run.blocks = blocks;
     run.started = format!("2026-03-{:02}T00:00:00Z", 1 + to.len() % 28);
     change(&mut run);
-    let kept: Vec<Sample> =
+    let mut kept: Vec<Sample> =
         folder.samples().unwrap().into_iter().filter(|s| s.block == 0 && !s.warmup).collect();
+    // One trial of a control lies anywhere: it becomes what a quiet host would show.
+    for (at, of) in controls(&run) {
+        let truth = kept.iter().find(|s| s.cell == of).map(|s| s.outcome.clone());
+        kept.iter_mut().filter(|s| s.cell == at).for_each(|s| s.outcome.clone_from(truth.as_ref().unwrap()));
+    }
     let grown = Folder::create(&ground.path(to), &run).unwrap();
     let mut writer = grown.append().unwrap();
     for block in 0..blocks {
@@ -55,17 +60,23 @@ fn grow(
     ground.path(to)
 }
 
-fn as_measured(_: &Run, _: &Sample, _: &str, value: f64) -> f64 {
+/// Controls that repeat a cell, and the cell.
+fn controls(run: &Run) -> Vec<(usize, usize)> {
+    let arms = run.cells.iter().enumerate().filter_map(|(at, cell)| Some((at, cell.arm.as_ref()?)));
+    arms.filter_map(|(at, arm)| Some((at, arm.of.filter(|_| arm.control)?))).collect()
+}
+
+pub(crate) fn as_measured(_: &Run, _: &Sample, _: &str, value: f64) -> f64 {
     value
 }
 
 /// 10 % more in every time of process's startup; its floor stays as it is.
-fn slower(run: &Run, sample: &Sample, _: &str, value: f64) -> f64 {
+pub(crate) fn slower(run: &Run, sample: &Sample, _: &str, value: f64) -> f64 {
     let cell = &run.cells[sample.cell];
     if cell.runtime == "process" && cell.scenario == "startup" { value * 1.1 } else { value }
 }
 
-fn json(output: &std::process::Output) -> Value {
+pub(crate) fn json(output: &std::process::Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", told(output)))
 }
 

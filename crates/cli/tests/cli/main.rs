@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy's exception for tests does not see helpers")]
 
 mod ab;
+mod across;
 mod contract;
 mod degraded;
 mod density;

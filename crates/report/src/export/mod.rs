@@ -24,5 +24,8 @@ fn name(cell: &CellSummary) -> String {
     for (key, value) in cell.params.iter() {
         text.push_str(&format!("/{key}={value}"));
     }
+    if let Some(label) = &cell.label {
+        text.push_str(&format!("/{label}"));
+    }
     crate::fmt::clean(&text)
 }

@@ -16,15 +16,14 @@ use super::series::{Series, series};
 use super::stored::Stored;
 use super::thresholds::{Limit, Thresholds};
 use crate::Dataset;
+use crate::controls::{Bands, controls};
 use crate::noise::noisy_blocks;
 use crate::reference::is_floor;
 use crate::region::quantity;
-use crate::stats::controls::{Labels, RESAMPLES, band, differences, ratios};
 use crate::stats::hodges_lehmann::two_sample;
 use crate::stats::holm::holm;
 use crate::stats::median::{median, sorted};
 use crate::stats::paired::Estimate;
-use crate::stats::random::Random;
 use crate::stats::rank_sum::mann_whitney;
 use crate::stats::verdict::Quantity;
 
@@ -32,9 +31,6 @@ use crate::stats::verdict::Quantity;
 pub const SCHEMA: &str = "isomark.check/1";
 /// Share of false alarms over a whole comparison, on either side.
 const TAIL: f64 = 0.025;
-
-/// Fewest A/A pairs from which a band is drawn: what an interval needs.
-const FEWEST: usize = 6;
 
 /// What comparing two runs gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,8 +126,8 @@ impl Comparison {
 /// # Errors
 /// [`Error::Input`] for samples that belong to no cell.
 pub fn compare(head: &Stored, base: &[Stored], limits: &Thresholds) -> Result<Comparison, Error> {
-    let data = head.data()?;
-    let before = base.iter().map(Stored::data).collect::<Result<Vec<_>, _>>()?;
+    let now = Side::new(head)?;
+    let before = base.iter().map(Side::new).collect::<Result<Vec<_>, _>>()?;
     let mut all = Comparison {
         schema: SCHEMA.to_owned(),
         head: head.run.id.clone(),
@@ -142,9 +138,10 @@ pub fn compare(head: &Stored, base: &[Stored], limits: &Thresholds) -> Result<Co
         apart: Vec::new(),
         notes: Vec::new(),
     };
-    let Some(newest) = before.last() else { return Ok(all) };
+    let Some(newest) = before.last().map(|side| &side.data) else { return Ok(all) };
+    let data = &now.data;
     for cell in newest.run.cells.iter().filter(|cell| takes_part(newest.run, cell)) {
-        one_cell(&mut all, &data, &before, cell, limits);
+        one_cell(&mut all, &now, &before, cell, limits);
     }
     for cell in data.run.cells.iter().filter(|cell| takes_part(data.run, cell) && cell.skipped.is_none()) {
         if find(newest.run, cell).is_none() {
@@ -157,6 +154,25 @@ pub fn compare(head: &Stored, base: &[Stored], limits: &Thresholds) -> Result<Co
     }
     all.notes.extend(base.iter().chain([head]).filter_map(noisy));
     Ok(all)
+}
+
+/// A run on one side of the comparison, with what its controls say.
+struct Side<'r> {
+    data: Dataset<'r>,
+    bands: Bands,
+}
+
+impl<'r> Side<'r> {
+    fn new(stored: &'r Stored) -> Result<Self, Error> {
+        let data = stored.data()?;
+        let bands = Bands::new(&controls(&data));
+        Ok(Self { data, bands })
+    }
+
+    /// How far a comparison of this may move by nothing: the A/A band of the cell, or of what it is a ratio to.
+    fn band(&self, at: usize, series: &Series, metric: &Metric) -> Option<f64> {
+        self.bands.of(self.data.run, [at, series.partner.unwrap_or(at)], &metric.name)
+    }
 }
 
 /// Says so if the host was busy with something else for more than half of a run.
@@ -191,14 +207,9 @@ pub fn name(cell: &Cell) -> String {
     format!("{} {}{blank}{}", cell.runtime, cell.scenario, cell.params)
 }
 
-fn one_cell(
-    all: &mut Comparison,
-    head: &Dataset<'_>,
-    before: &[Dataset<'_>],
-    cell: &Cell,
-    limits: &Thresholds,
-) {
-    let Some(newest) = before.last() else { return };
+fn one_cell(all: &mut Comparison, now: &Side<'_>, before: &[Side<'_>], cell: &Cell, limits: &Thresholds) {
+    let head = &now.data;
+    let Some(newest) = before.last().map(|side| &side.data) else { return };
     let Some(at) = find(newest.run, cell) else { return };
     if newest.cells[at].series.is_empty() {
         return;
@@ -237,7 +248,7 @@ fn one_cell(
             });
             continue;
         }
-        match one_metric(head, here, before, cell, metric, limits) {
+        match one_metric(now, here, before, cell, metric, limits) {
             Ok(finding) => all.findings.extend(finding),
             Err(why) => apart.entry(why).or_default().push(metric.name.to_string()),
         }
@@ -250,22 +261,23 @@ fn one_cell(
 }
 
 fn one_metric(
-    head: &Dataset<'_>,
+    now: &Side<'_>,
     here: usize,
-    before: &[Dataset<'_>],
+    before: &[Side<'_>],
     cell: &Cell,
     metric: &Metric,
     limits: &Thresholds,
 ) -> Result<Option<Finding>, String> {
-    let Some(new) = series(head, here, metric)? else { return Ok(None) };
+    let Some(new) = series(&now.data, here, metric)? else { return Ok(None) };
     let mut old = Vec::new();
-    let mut band = again(head, here, metric);
-    for data in before {
-        let Some(at) = find(data.run, cell) else { continue };
-        match series(data, at, metric) {
+    // Of the base only: the suspect does not say how much it may be excused.
+    let mut band = None;
+    for side in before {
+        let Some(at) = find(side.data.run, cell) else { continue };
+        match series(&side.data, at, metric) {
             Ok(Some(found)) if found.basis == new.basis => {
+                band = wider(band, side.band(at, &found, metric));
                 old.push(found);
-                band = wider(band, again(data, at, metric));
             }
             Ok(_) => {}
             // An older run that cannot answer is no reason to say nothing.
@@ -318,30 +330,6 @@ fn middle(new: &Series, old: &[Series], n: usize) -> Option<Estimate> {
     let value = median(&shifts.iter().map(|s| s.value).collect::<Vec<_>>())?;
     let ci95 = of(&|ci| ci[0]).zip(of(&|ci| ci[1])).map(|(low, high)| [low, high]);
     Some(Estimate { n, value, ci95 })
-}
-
-/// The A/A band as a share: how far a cell seems to lie from its own second label in the same blocks, if labels are
-/// dealt again.
-fn again(data: &Dataset<'_>, index: usize, metric: &Metric) -> Option<f64> {
-    let same = |cell: &Cell| {
-        cell.arm.as_ref().is_some_and(|arm| arm.control && arm.handicap == 0.0 && arm.of == Some(index))
-    };
-    let twin = data.run.cells.iter().position(same)?;
-    let pairs: Vec<(f64, f64)> =
-        data.pairs(twin, index, &metric.name).into_iter().map(|(_, pair)| pair).collect();
-    if pairs.len() < FEWEST {
-        return None;
-    }
-    let name = format!("{} {}", name(&data.run.cells[index]), metric.name);
-    let mut random = Random::named(data.run.seed, &name);
-    if quantity(metric) != Quantity::Size {
-        return band(&ratios(&pairs, Labels::Swapped, RESAMPLES, &mut random)?);
-    }
-    let mut away: Vec<f64> =
-        differences(&pairs, Labels::Swapped, RESAMPLES, &mut random)?.iter().map(|e| e.value.abs()).collect();
-    away.sort_unstable_by(f64::total_cmp);
-    let base = median(&pairs.iter().map(|(_, base)| *base).collect::<Vec<_>>()).filter(|base| *base > 0.0)?;
-    Some(away.get(away.len() * 39 / 40)? / base)
 }
 
 fn wider(one: Option<f64>, other: Option<f64>) -> Option<f64> {

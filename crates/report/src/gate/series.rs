@@ -23,6 +23,8 @@ pub struct Series {
     pub values: Vec<f64>,
     /// The metric's own values, for showing.
     pub raw: Vec<f64>,
+    /// The cell that the ratios are taken to.
+    pub partner: Option<usize>,
 }
 
 /// The values of a metric of a cell, or why there is nothing to compare.
@@ -35,7 +37,7 @@ pub fn series(data: &Dataset<'_>, index: usize, metric: &Metric) -> Result<Optio
         return Ok(None);
     }
     if quantity(metric) == Quantity::Size {
-        return Ok(Some(Series { basis: Basis::Absolute, values: raw.clone(), raw }));
+        return Ok(Some(Series { basis: Basis::Absolute, values: raw.clone(), raw, partner: None }));
     }
     let cell = &data.run.cells[index];
     let base = match reference::process(data.run, index) {
@@ -56,7 +58,7 @@ pub fn series(data: &Dataset<'_>, index: usize, metric: &Metric) -> Result<Optio
         data.pairs(index, base, &metric.name).into_iter().map(|(_, pair)| pair).collect();
     let basis = Basis::RatioTo(data.run.cells[base].runtime.clone());
     match log_ratios(&pairs) {
-        Some(values) if !values.is_empty() => Ok(Some(Series { basis, values, raw })),
+        Some(values) if !values.is_empty() => Ok(Some(Series { basis, values, raw, partner: Some(base) })),
         Some(_) => Err(format!("{} has no value in the same blocks", data.run.cells[base].runtime)),
         None => Err("a value of zero or below has no ratio".to_owned()),
     }

@@ -1,0 +1,86 @@
+//! `isomark history`: all runs of a folder as series over time.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use isomark_core::Error;
+use isomark_report::gate::nearest::hint;
+use isomark_report::history::index::{Column, Index};
+use isomark_report::history::{Filter, History, history, page, text};
+
+use crate::args::{self, Format};
+use crate::ci;
+use crate::exit::{self, With};
+
+/// The verb.
+pub(crate) fn show(args: &args::History) -> Result<u8> {
+    let filter = Filter {
+        runtimes: args.runtime.clone(),
+        scenarios: args.scenario.clone(),
+        metrics: args.metric.clone(),
+        last: args.last as usize,
+        absolute: args.absolute,
+    };
+    let found = history(&args.dir, &filter)?;
+    for broken in &found.broken {
+        let (folder, why) = (&broken.folder, &broken.why);
+        eprintln!("isomark: left out {}: {}", clean(folder), clean(why));
+    }
+    found.notes.iter().for_each(|note| eprintln!("isomark: {}", clean(note)));
+    if found.series.is_empty() {
+        bail!(With(exit::NOTHING, nothing(args, &found)?));
+    }
+    if let Some(file) = &args.html {
+        write_page(args, &found, file)?;
+    }
+    let mut out = std::io::stdout().lock();
+    match args.format {
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, &found)?;
+            writeln!(out)?;
+        }
+        Format::Human => write!(out, "{}", text::table(&found))?,
+    }
+    Ok(exit::FINE)
+}
+
+fn clean(text: &str) -> String {
+    isomark_report::fmt::clean(text)
+}
+
+/// Why nothing is shown: nothing there, or a name that nothing has.
+fn nothing(args: &args::History, found: &History) -> Result<String> {
+    let dir = args.dir.display();
+    if found.runs == 0 {
+        return Ok(format!("{dir} holds no run that can be read"));
+    }
+    let (index, _) = Index::open(&args.dir)?;
+    let asked = [
+        ("runtime", &args.runtime, Column::Runtime),
+        ("scenario", &args.scenario, Column::Scenario),
+        ("metric", &args.metric, Column::Metric),
+    ];
+    for (flag, names, column) in asked {
+        let known = index.names(column).map_err(|e| Error::os("read the index", std::io::Error::other(e)))?;
+        if let Some(wrong) = names.iter().find(|name| !known.contains(name)) {
+            let hint = hint(wrong, known.iter().map(String::as_str));
+            return Ok(format!("no run in {dir} has {flag} {wrong:?}; {hint}"));
+        }
+    }
+    Ok(format!("no run in {dir} has all that was asked for"))
+}
+
+/// The page, and its charts as PNG in a folder beside it.
+fn write_page(args: &args::History, found: &History, file: &Path) -> Result<()> {
+    let stem = file.file_stem().map_or_else(|| "history".into(), |stem| stem.to_string_lossy().into_owned());
+    let charts = format!("{stem}-charts");
+    let (text, trends) = page::page(&args.dir, found, &charts, args.templates.as_deref())?;
+    let folder = file.with_file_name(&charts);
+    for trend in &trends {
+        ci::write(&folder.join(format!("{}.png", trend.name)), &trend.png()?)?;
+    }
+    ci::write(file, text.as_bytes())?;
+    eprintln!("history: {}", file.display());
+    Ok(())
+}

@@ -292,12 +292,14 @@ fn compared(metric: &MetricSummary, versus: &crate::summary::Versus) -> [Entry; 
 #[must_use]
 pub fn controls(summary: &Summary, headline: bool) -> Table {
     let wanted: Vec<&Control> = summary.controls.iter().filter(|c| c.headline || !headline).collect();
-    let parted = wanted.iter().any(|control| !control.params.is_empty());
+    // What all controls of a scenario share tells none of them from the others.
+    let same = |a: &&Control, b: &&Control| a.scenario != b.scenario || a.params == b.params;
+    let parted = !headline || wanted.iter().any(|a| wanted.iter().any(|b| !same(a, b)));
     let mut names = vec![("runtime", false), ("scenario", false)];
     names.extend(parted.then_some(("parameters", false)));
     names.extend(if headline { None } else { Some(("metric", false)) });
     names.extend([("control", false), ("ratio", true), ("95 % interval", true), ("A/A band", true)]);
-    names.extend([("false alarms", true), ("found", true), ("blocked p", true), ("n", true), ("", false)]);
+    names.extend([("of drawn comparisons", true), ("blocked p", true), ("n", true), ("verdict", false)]);
     let row = |control: &&Control| {
         let mut cells = vec![Entry::words(fmt::clean(&control.scenario))];
         cells.extend(parted.then(|| Entry::words(words(&control.params))));
@@ -316,7 +318,9 @@ pub fn controls(summary: &Summary, headline: bool) -> Table {
 
 fn told(control: &Control) -> Vec<Entry> {
     let blank = || Entry { text: String::new(), sort: "-1".to_owned(), ..Entry::default() };
-    let share = |share: Option<f64>| share.map_or_else(blank, |share| Entry::number(percent(share), share));
+    let rates = [(control.false_alarm_rate, "false alarms"), (control.detection_rate, "found")];
+    let rate = rates.into_iter().find_map(|(rate, what)| Some((rate?, what)));
+    let rate = rate.map(|(rate, what)| Entry::number(format!("{} {what}", percent(rate)), rate));
     let ratio = control.ratio.map_or_else(
         || Entry::number("~".to_owned(), -1.0),
         |ratio| Entry::number(fmt::ratio(ratio, control.ci95), ratio),
@@ -333,8 +337,7 @@ fn told(control: &Control) -> Vec<Entry> {
         ratio,
         Entry::words(interval.unwrap_or_else(|| "~".to_owned())),
         band.unwrap_or_else(blank),
-        share(control.false_alarm_rate),
-        share(control.detection_rate),
+        rate.unwrap_or_else(blank),
         p.unwrap_or_else(blank),
         Entry::number(control.n.to_string(), control.n as f64),
     ]

@@ -7,7 +7,7 @@
 //! is known, and that 10,000 points cost as many windows and not a matrix.
 //!
 //! Unlike Hunter's, the p-value is multiplied by the number of places among which the split was the best (Bonferroni):
-//! without it, one series of noise in twenty alarms per hundred points.
+//! without it, one series of noise in thirty alarms per hundred points (10 of 300); with it none did.
 
 use super::energy::best_split;
 use super::student::pooled;

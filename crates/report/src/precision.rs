@@ -9,6 +9,7 @@ use std::str::FromStr;
 use isomark_core::Error;
 use isomark_core::record::{Cell, Outcome, Run, Sample};
 
+use crate::dataset::Dataset;
 use crate::reference;
 use crate::region::{quantity, region};
 use crate::stats::paired::{self, Estimate};
@@ -80,6 +81,18 @@ impl Precision {
             cell.judged &= !slowed && (cell.base.is_some() || !bases.contains(&at));
         }
         Self { cells }
+    }
+
+    /// What a stored run has measured.
+    #[must_use]
+    pub fn of(data: &Dataset<'_>, target: Target) -> Self {
+        let mut all = Self::new(data.run, target);
+        for (cell, seen) in all.cells.iter_mut().zip(&data.cells) {
+            cell.trials = seen.trials;
+            let series = cell.metric.as_ref().and_then(|name| seen.series.get(name));
+            cell.values = series.into_iter().flatten().copied().collect();
+        }
+        all
     }
 
     /// Takes one sample.

@@ -9,6 +9,7 @@ use isomark_core::record::{Failure, Warning};
 use crate::dataset::Dataset;
 use crate::fmt;
 use crate::noise;
+use crate::precision::{Precision, Target};
 use crate::summary::{CellSummary, Control, Status, Trust};
 
 /// Cells with two modes that are named; the others are counted.
@@ -183,8 +184,13 @@ fn two_modes(cells: &[CellSummary], all: &mut Vec<Warning>) {
 
 fn unfinished(data: &Dataset<'_>, cells: &[CellSummary], all: &mut Vec<Warning>) {
     let wanted = |cell: &isomark_core::record::Cell| data.run.blocks.div_ceil(cell.every.max(1)) as usize;
-    let ran = cells.iter().zip(&data.run.cells).filter(|(cell, _)| cell.status != Status::Skipped);
-    let short = ran.filter(|(cell, plan)| cell.trials < wanted(plan)).count();
+    // A cell may end early if a precision was asked for and reached.
+    let target = data.run.precision.as_deref().and_then(|text| text.parse::<Target>().ok());
+    let precision = target.map(|target| Precision::of(data, target));
+    let precise = |at: usize| precision.as_ref().is_some_and(|precision| precision.precise(at));
+    let ran = cells.iter().zip(&data.run.cells).enumerate();
+    let ran = ran.filter(|(_, (cell, _))| cell.status != Status::Skipped);
+    let short = ran.filter(|(at, (cell, plan))| cell.trials < wanted(plan) && !precise(*at)).count();
     if short > 0 {
         let cause = format!(
             "the run is not complete: {short} of {} cells have fewer trials than planned",

@@ -213,3 +213,18 @@ fn two_hundred_thousand_samples_are_no_trouble() {
     assert!(page.len() < 2 << 20, "{} bytes", page.len());
     assert!(samples_csv::samples_csv(&run, &samples).unwrap().len() > 20 << 20);
 }
+
+#[test]
+fn a_run_that_ended_because_it_was_precise_is_complete() {
+    let mut run = fixture::run(24);
+    run.cells.retain(|cell| cell.params.text("cache") == Some("warm"));
+    let samples = fixture::samples(&run);
+    run.blocks = 100;
+    let told =
+        |run: &Run| summarised(run, &samples).warnings.iter().any(|w| w.cause.contains("not complete"));
+    assert!(told(&run));
+    run.precision = Some("50%".into());
+    assert!(!told(&run));
+    run.precision = Some("0.1%".into());
+    assert!(told(&run));
+}

@@ -75,6 +75,7 @@ impl Plain {
         let program = &self.spec.program;
         let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
         steps.extend(ends.steps());
+        steps.extend((!self.spec.huge_pages).then_some(Step::SmallPages));
         if self.spec.provision.is_some() {
             let path = c(self.dir.as_os_str().as_encoded_bytes())?;
             self.made = true;

@@ -28,6 +28,11 @@ pub(crate) fn check(scenario: &str, params: &Params, own: &[(&str, Is)]) -> Resu
             Is::Word => matches!(value, Value::Text(_)),
             Is::Number => matches!(value, Value::Number(_)),
         };
+        if *name == *"pages"
+            && !matches!(value, Value::Text(text) if ["small", "huge"].contains(&text.as_str()))
+        {
+            return Err(Refusal::Input(format!("{scenario}: pages = {value} is neither small nor huge")));
+        }
         if !fits {
             let must = if *is == Is::Word { "word" } else { "number" };
             return Err(Refusal::Input(format!("{scenario}: {name} = {value} must be a {must}")));
@@ -94,6 +99,7 @@ mod tests {
             &Params::new().with("cahce", "cold"),
             "\"cahce\" is none of cache, n, memory, pages, provision",
         );
+        refused(&Params::new().with("pages", "big"), "pages = big is neither small nor huge");
         refused(&Params::new().with("cache", 1), "cache = 1 must be a word");
         refused(&Params::new().with("n", "big"), "n = big must be a number");
         let fine = Params::new().with("cache", "cold").with("n", 1).with("memory", 1 << 20);

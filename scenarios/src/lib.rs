@@ -39,6 +39,7 @@ pub const SHELF: &[Scenario] = &[
 pub const PLANS: &[(&str, &str)] = &[
     ("quick", include_str!("../plans/quick.toml")),
     ("full", include_str!("../plans/full.toml")),
+    ("claims", include_str!("../plans/claims.toml")),
     ("smoke", include_str!("../plans/smoke.toml")),
 ];
 

@@ -19,6 +19,7 @@ pub mod site;
 pub mod slope;
 pub mod store;
 pub mod together;
+pub mod tracer;
 pub mod trial;
 pub mod variant;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use isomark_core::site::{LEDGER, is_alive, is_tag, remove_tree};
-use isomark_core::{Error, planted};
+use isomark_core::{Error, planted, tracer};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -98,6 +98,19 @@ fn settle_planted(dir: &Path, ledger: &str, dry: bool, report: &mut Report) {
             report.push(format!("mount {}", at.display()));
             if !dry {
                 let _ = planted::take_mount(at);
+            }
+        }
+    }
+    // A trace instance carries our name, as a group does.
+    let ours = |path: &&Path| {
+        let tag = dir.file_name().unwrap_or_default().to_string_lossy();
+        path.file_name().is_some_and(|name| *name == *format!("isomark-{tag}"))
+    };
+    for at in ledger.lines().filter_map(|line| line.strip_prefix("tracing ")).map(Path::new).filter(ours) {
+        if at.is_dir() {
+            report.push(format!("trace instance {}", at.display()));
+            if !dry {
+                tracer::take(at);
             }
         }
     }

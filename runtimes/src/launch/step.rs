@@ -51,6 +51,8 @@ pub(crate) enum Step {
     NoRootPrivileges,
     /// Empty the effective, permitted and inheritable sets (and with them the ambient set).
     DropCapabilities,
+    /// Small pages only, for the program and what it starts (`PR_SET_THP_DISABLE`, kept over execve).
+    SmallPages,
     /// `PR_SET_NO_NEW_PRIVS`.
     NoNewPrivileges,
     /// Install a seccomp filter; must be the last step, for it governs `execve` as well.
@@ -83,6 +85,7 @@ impl fmt::Display for Step {
             Self::DropBounding => f.write_str("empty the capability bounding set"),
             Self::NoRootPrivileges => f.write_str("give up root's privileges at execve"),
             Self::DropCapabilities => f.write_str("drop all capabilities"),
+            Self::SmallPages => f.write_str("give up huge pages"),
             Self::NoNewPrivileges => f.write_str("set no_new_privs"),
             Self::Seccomp(_) => f.write_str("install the seccomp filter"),
         }

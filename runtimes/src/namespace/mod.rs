@@ -239,6 +239,7 @@ impl Namespace<'_> {
         // Not before the other thread is done: detaching the old root waits for every CPU to leave its critical
         // sections (synchronize_rcu_expedited in namespace_unlock), and making a network namespace has long ones.
         steps.push(Step::Pivot);
+        steps.extend((!container.spec.huge_pages).then_some(Step::SmallPages));
         steps.extend([Step::DropCapabilities, Step::NoNewPrivileges, Step::Seccomp(self.filter.clone())]);
         Ok(Launch {
             namespaces: flags() & !if network.is_some() { NEWNET } else { 0 },

@@ -6,18 +6,22 @@
 
 mod calls;
 mod facts;
+mod functions;
 mod plant;
 
 use isomark_core::payload::{Job, Probe, Reply, job};
-use isomark_core::{Ability, Bench, Error, Metric, Params, Refusal, Sandbox, Scenario, Spec, Trial};
+use isomark_core::{Ability, Bench, Error, Metric, Params, Refusal, Sandbox, Scenario, Spec, Trial, tracer};
 
-use crate::given;
+use crate::given::{self, Is};
 use plant::Plants;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "isolation",
     question: "What of the host can be seen and reached from inside?",
-    metrics: |_| {
+    metrics: |params| {
+        if traced(params) {
+            return vec![Metric::count("functions")];
+        }
         let visible = [Metric::ratio("leak")].into_iter();
         let counts = ["canaries-visible", "facts-visible", "calls-reached"].map(Metric::count);
         // Of the host's own system calls: what the program itself reaches, or what its monitor may call for it.
@@ -27,17 +31,29 @@ pub(crate) const SCENARIO: Scenario = Scenario {
         let asked = ["canaries-planted", "facts-asked"].map(|name| Metric::count(name).higher());
         visible.chain(counts).chain([interface]).chain(refused).chain(asked).collect()
     },
-    needs: |_| vec![Ability::Jobs],
+    needs: |params| [Ability::Jobs].into_iter().chain(traced(params).then_some(Ability::Memory)).collect(),
     settle,
     iterate,
 };
 
 fn settle(params: &Params, _: &Bench) -> Result<Params, Refusal> {
-    given::check("isolation", params, &[])?;
-    Ok(params.clone())
+    given::check("isolation", params, &[("ask", Is::Word)])?;
+    match params.text("ask") {
+        None => Ok(params.clone()),
+        Some("functions") => tracer::available().map(|_| params.clone()).map_err(Refusal::Host),
+        Some(other) => Err(Refusal::Input(format!("isolation: ask = {other:?} is none of functions"))),
+    }
+}
+
+/// Whether the cell asks for functions of the host's kernel instead of what is seen and reached.
+fn traced(params: &Params) -> bool {
+    params.text("ask") == Some("functions")
 }
 
 fn iterate(trial: &Trial<'_>) -> Result<(), Error> {
+    if traced(trial.params()) {
+        return functions::count(trial);
+    }
     let plants = Plants::new(trial)?;
     let looked = look(trial, &plants);
     let (canaries, facts) = Error::join(looked, plants.end())?;

@@ -32,6 +32,7 @@ pub(super) fn take(step: &Step) -> i64 {
         Step::DropBounding => drop_bounding(),
         Step::NoRootPrivileges => no_root_privileges(),
         Step::DropCapabilities => drop_capabilities(),
+        Step::SmallPages => prctl(libc::PR_SET_THP_DISABLE, 1, 0),
         Step::NoNewPrivileges => prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0),
         Step::Seccomp(filter) => seccomp(filter),
     }

@@ -49,7 +49,7 @@ pub struct History {
     pub broken: Vec<Broken>,
     /// What was done to the index, where that is worth knowing.
     pub notes: Vec<String>,
-    /// The series, by host, scenario, parameters, metric and runtime.
+    /// The series, by host, scenario, parameters and metric, the runtimes of each in the order of the shelf.
     pub series: Vec<Series>,
 }
 
@@ -141,10 +141,10 @@ pub fn history(dir: &Path, filter: &Filter) -> Result<History, Error> {
     Ok(History { schema: SCHEMA, runs, broken, notes, series })
 }
 
-fn key(series: &Series) -> (&str, &str, &Params, &str, bool, &str) {
-    // The plain process first: the others are ratios to it.
+fn key(series: &Series) -> (&str, &str, &Params, &str, bool) {
+    // The plain process first: the others are ratios to it, in the order of the shelf (the sort is stable).
     let other = series.runtime != crate::reference::REFERENCE;
-    (&series.host, &series.scenario, &series.params, &series.metric, other, &series.runtime)
+    (&series.host, &series.scenario, &series.params, &series.metric, other)
 }
 
 /// Change points beyond the region of equivalence.

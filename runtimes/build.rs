@@ -1,4 +1,4 @@
-//! Builds the two programs that the runtimes start, and embeds them: the payload and the VMM.
+//! Builds the programs that the runtimes start, and embeds them: the payload, the VMM, and the init of guests.
 //!
 //! Both are static and built with the same flags for everybody: a user's `RUSTFLAGS`, `target-cpu=native` say, must
 //! not reach them, or results could not be compared. For musl where its target is installed (its start-up executes
@@ -30,7 +30,7 @@ fn main() {
     // Beside the profiles' folders, so that debug and release builds share it: OUT_DIR is TARGET/PROFILE/build/PKG/out.
     let dir = out.ancestors().nth(4).unwrap_or(&out).join("inside");
     build(&root, target, &dir);
-    for name in ["isomark-payload", "isomark-vmm"] {
+    for name in ["isomark-payload", "isomark-vmm", "isomark-init"] {
         let built = dir.join(target).join("payload").join(name);
         let copy = out.join(name);
         std::fs::copy(&built, &copy).unwrap_or_else(|e| panic!("{}: {e}", built.display()));
@@ -94,6 +94,8 @@ fn build(root: &Path, target: &str, dir: &Path) {
             "isomark-vmm",
             "--bin",
             "isomark-vmm",
+            "--bin",
+            "isomark-init",
         ])
         .arg("--manifest-path")
         .arg(root.join("Cargo.toml"))

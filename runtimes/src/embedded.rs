@@ -1,4 +1,4 @@
-//! The programs that came with this build: the payload and the VMM, as bytes.
+//! The programs that came with this build: the payload, the VMM and the guests' init, as bytes.
 
 use std::fs;
 use std::io::Write;
@@ -12,6 +12,9 @@ pub static PAYLOAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/isomark-pa
 
 /// The VMM's ELF.
 pub static VMM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/isomark-vmm"));
+
+/// The ELF of process 1 of guests with a kernel of their own.
+pub static INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/isomark-init"));
 
 /// Target triple that both were built for.
 pub const TARGET: &str = env!("ISOMARK_TARGET");

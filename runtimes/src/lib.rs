@@ -6,6 +6,7 @@ mod catalogue;
 pub mod embedded;
 mod external;
 pub mod floor;
+mod guest;
 pub mod kvm;
 mod launch;
 pub mod microvm;
@@ -13,21 +14,54 @@ pub mod namespace;
 pub mod process;
 pub mod tsc;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use isomark_core::{Error, Kind, Runtime, Site, Variant};
 
 use catalogue::Stanza;
 use external::{External, nearest};
+pub use guest::Kernels;
+
+/// What the user may say about runtimes before they are made.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The kernel of guests that bring one (`--kernel`, `ISOMARK_KERNEL`).
+    pub kernel: Option<PathBuf>,
+}
+
+impl Options {
+    /// As the environment says.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self { kernel: std::env::var_os("ISOMARK_KERNEL").filter(|v| !v.is_empty()).map(PathBuf::from) }
+    }
+
+    /// Whether the files that it names are what they are named as.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for one that is not.
+    pub fn check(&self) -> Result<(), Error> {
+        Kernels::new(self.kernel.clone(), PathBuf::new()).check_named()
+    }
+}
 
 /// The runtimes that isomark brings along, and their floors.
 #[must_use]
 pub fn shelf(site: &Site) -> Vec<Box<dyn Runtime + '_>> {
+    shelf_with(site, &Options::from_env())
+}
+
+/// The same, as the user wants it.
+#[must_use]
+pub fn shelf_with<'s>(site: &'s Site, options: &Options) -> Vec<Box<dyn Runtime + 's>> {
+    let state = site.dir().parent().unwrap_or(site.dir());
+    let kernels = Arc::new(Kernels::new(options.kernel.clone(), state.to_owned()));
     let mut all: Vec<Box<dyn Runtime + '_>> = vec![
         Box::new(process::Process::new(site)),
         Box::new(namespace::Namespace::new(site)),
         Box::new(microvm::Microvm::new(site)),
+        Box::new(microvm::MicrovmLinux::new(site, Arc::clone(&kernels))),
     ];
     all.extend(floor::all(site));
     all

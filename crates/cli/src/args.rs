@@ -74,12 +74,22 @@ pub(crate) enum Format {
     Json,
 }
 
+/// What guests with a kernel of their own boot.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Guest {
+    /// Kernel that guests boot: a bzImage or an ELF vmlinux (found below the state directory by default)
+    #[arg(long, env = "ISOMARK_KERNEL", value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+}
+
 /// `isomark run`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  isomark run                                        the quick plan on every runtime\n  isomark run --runtime process,microvm --scenario startup --runs 100\n  isomark run --program '/bin/busybox true'          your own static program in every runtime\n  isomark run --resume bench-results/latest          go on with a run that was cut short"
 )]
 pub(crate) struct Run {
+    #[command(flatten)]
+    pub guest: Guest,
     /// Plan: a name from `isomark list`, or a TOML file
     #[arg(long, env = "ISOMARK_PLAN", value_name = "NAME|FILE")]
     pub plan: Option<String>,
@@ -233,6 +243,8 @@ pub(crate) struct Trials {
     after_help = "Examples:\n  isomark exec --runtime microvm -- /bin/busybox echo hello\n  isomark exec --runtime namespace --memory 64M -- ./server --once\n\nThe exit status is the program's own, or 128 + the signal that ended it."
 )]
 pub(crate) struct Exec {
+    #[command(flatten)]
+    pub guest: Guest,
     /// Runtime
     #[arg(long, env = "ISOMARK_RUNTIME", value_name = "R")]
     pub runtime: String,
@@ -254,6 +266,8 @@ pub(crate) struct Exec {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  isomark list\n  isomark list --format json")]
 pub(crate) struct List {
+    #[command(flatten)]
+    pub guest: Guest,
     /// How the result is printed
     #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
     pub format: Format,
@@ -265,6 +279,8 @@ pub(crate) struct List {
     after_help = "Examples:\n  isomark doctor\n  isomark doctor --require microvm     exit code 6 if it is unavailable"
 )]
 pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub guest: Guest,
     /// How the result is printed
     #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
     pub format: Format,

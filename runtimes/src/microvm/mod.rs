@@ -4,7 +4,10 @@
 //! the VMM in `runtimes/vmm` serves its system calls from guest memory. This side starts that process and reads what it
 //! tells at its end.
 
+mod linux;
 mod told;
+
+pub use linux::MicrovmLinux;
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};

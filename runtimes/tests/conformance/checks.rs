@@ -48,8 +48,14 @@ pub(crate) fn spec(program: Program) -> Spec {
         tasks: 256,
         provision: None,
         huge_pages: true,
-        deadline: Duration::from_secs(30),
+        deadline: deadline(),
     }
+}
+
+/// Bound on every wait; emulated hosts take longer (`ISOMARK_TEST_DEADLINE`, in seconds).
+fn deadline() -> Duration {
+    let seconds = std::env::var("ISOMARK_TEST_DEADLINE").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(30))
 }
 
 fn identity(runtime: &dyn Runtime) -> Identity {
@@ -207,9 +213,13 @@ pub(crate) fn accounts_memory(runtime: &dyn Runtime, ground: &Ground<'_>) {
     instance.run(&Job::Touch { bytes: 32 << 20 }).unwrap();
     let touched = account::memory(&instance.anatomy()).unwrap();
     let grown = touched.pss.saturating_sub(idle.pss);
-    assert!((32 << 20..40 << 20).contains(&grown), "{} grew by {grown}", runtime.name());
-    let own_kernel = runtime.kind() == Kind::Vm && runtime.name() == "microvm";
-    assert_eq!(touched.guest_ram.is_some(), own_kernel, "{}", runtime.name());
+    // A kernel inside hands out memory again that was resident before: then the growth may be less.
+    let stock = identity(runtime).details.contains_key("kernel sha256");
+    let least = if stock { 0 } else { 32 << 20 };
+    assert!((least..40 << 20).contains(&grown), "{} grew by {grown}", runtime.name());
+    assert!(touched.pss >= 32 << 20, "{} holds {} only", runtime.name(), touched.pss);
+    let machine = stock || runtime.name() == "microvm";
+    assert_eq!(touched.guest_ram.is_some(), machine, "{}", runtime.name());
     instance.stop().unwrap();
     instance.remove().unwrap();
 }

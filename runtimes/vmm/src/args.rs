@@ -28,20 +28,20 @@ pub struct Args<'a> {
     pub argv: Vec<&'a [u8]>,
 }
 
-fn refuse<T>(text: String) -> Result<T, Error> {
+pub(crate) fn refuse<T>(text: String) -> Result<T, Error> {
     Err(Error::Internal(text))
 }
 
-fn shown(text: &[u8]) -> String {
+pub(crate) fn shown(text: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
-fn number(flag: &str, value: &[u8]) -> Result<u64, Error> {
+pub(crate) fn number(flag: &str, value: &[u8]) -> Result<u64, Error> {
     let parsed = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
     parsed.ok_or_else(|| Error::Internal(format!("{flag} {:?} is not a number", shown(value))))
 }
 
-fn fd(flag: &str, value: &[u8]) -> Result<i32, Error> {
+pub(crate) fn fd(flag: &str, value: &[u8]) -> Result<i32, Error> {
     match i32::try_from(number(flag, value)?) {
         Ok(fd) if fd > 2 => Ok(fd),
         _ => refuse(format!("{flag} {:?} is not a descriptor above 2", shown(value))),
@@ -97,7 +97,7 @@ impl<'a> Args<'a> {
     }
 }
 
-fn page(value: &[u8]) -> Result<bool, Error> {
+pub(crate) fn page(value: &[u8]) -> Result<bool, Error> {
     match value {
         b"4k" => Ok(false),
         b"2m" => Ok(true),

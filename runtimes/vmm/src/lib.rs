@@ -1,4 +1,4 @@
-//! `isomark-vmm`: one static x86-64 Linux program in a virtual machine of its own.
+//! `isomark-vmm`: one static x86-64 Linux program in a virtual machine of its own. A stock kernel instead: see [`linux`].
 //!
 //! The program runs unmodified in guest user mode. Its system calls end in this process, which serves them from its own
 //! memory; only reads of descriptor 0, writes to 1 and 2, clocks and random bytes reach the host.
@@ -54,6 +54,7 @@ pub mod frame;
 pub mod fs;
 pub mod guest;
 pub mod layout;
+pub mod linux;
 pub mod load;
 pub mod machine;
 pub mod memory;

@@ -29,6 +29,9 @@ const FAILED: i32 = 125;
 pub fn main(words: &[&'static [u8]]) -> ! {
     let mut status = Status::new();
     status.step("main");
+    if words.get(1) == Some(&b"linux".as_slice()) {
+        crate::linux::main(&words[2..], status);
+    }
     match Args::parse(words.get(1..).unwrap_or_default()) {
         Ok(args) => {
             let status_fd = args.status_fd;
@@ -83,11 +86,11 @@ fn set_up(args: &Args<'_>, mut status: Status) -> Result<(Guest, Vm), Error> {
     Ok((guest, vm))
 }
 
-fn descriptor(flag: &str, fd: i32) -> Result<BorrowedFd<'static>, Error> {
+pub(crate) fn descriptor(flag: &str, fd: i32) -> Result<BorrowedFd<'static>, Error> {
     host::descriptor(fd).ok_or_else(|| Error::Internal(format!("{flag} {fd} is not open")))
 }
 
-fn open_kvm(fd: Option<i32>) -> Result<Kvm, Error> {
+pub(crate) fn open_kvm(fd: Option<i32>) -> Result<Kvm, Error> {
     match fd {
         Some(fd) => descriptor("--kvm-fd", fd).map(|_| kvm::adopt(fd)),
         None => Kvm::new().map_err(Error::kvm("open /dev/kvm")),
@@ -107,7 +110,7 @@ fn complain(text: &str) {
     host::tell(2, format!("isomark-vmm: {text}\n").as_bytes());
 }
 
-fn fail(status_fd: Option<i32>, error: &Error) -> ! {
+pub(crate) fn fail(status_fd: Option<i32>, error: &Error) -> ! {
     let (word, code) = match error {
         Error::Program(_) => ("program", NO_PROGRAM),
         Error::Internal(_) => ("internal", FAILED),
@@ -119,7 +122,7 @@ fn fail(status_fd: Option<i32>, error: &Error) -> ! {
     host::exit(code)
 }
 
-fn finish(status: &mut Status, status_fd: Option<i32>, end: &End) -> ! {
+pub(crate) fn finish(status: &mut Status, status_fd: Option<i32>, end: &End) -> ! {
     status.step("end");
     if let Some(fd) = status_fd {
         host::tell(fd, status.render(end).as_bytes());

@@ -45,6 +45,11 @@ impl Status {
         self.exits += 1;
     }
 
+    /// Counts a return of KVM_RUN that nobody wants to see among the steps.
+    pub fn count_exit(&mut self) {
+        self.exits += 1;
+    }
+
     /// Tells that the program is about to write for the first time.
     pub fn first_write(&mut self) {
         if !self.wrote {

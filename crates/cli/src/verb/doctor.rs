@@ -25,7 +25,7 @@ struct Findings {
 /// The verb.
 pub(crate) fn doctor(args: &args::Doctor) -> Result<u8> {
     let place = Place::take()?;
-    let shelf = isomark_runtimes::shelf(place.site());
+    let shelf = super::shelf(place.site(), &args.guest)?;
     let finding = kvm::classify();
     let probed = host::Probed {
         kvm_class: finding.class.word().into(),

@@ -30,7 +30,7 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
         env.push((key.clone(), value.clone()));
     }
     let place = Place::take()?;
-    let shelf = isomark_runtimes::shelf(place.site());
+    let shelf = super::shelf(place.site(), &args.guest)?;
     let runtime = pick(&shelf, &args.runtime)?;
     let program = Program { image, name: name.clone(), args: rest.to_vec(), env, stdio: Stdio::Inherit };
     let spec = Spec {

@@ -49,7 +49,7 @@ struct PlanEntry {
 /// The verb.
 pub(crate) fn list(args: &args::List) -> Result<u8> {
     let place = Place::take()?;
-    let shelf = isomark_runtimes::shelf(place.site());
+    let shelf = super::shelf(place.site(), &args.guest)?;
     let listing = Listing {
         payload_sha256: isomark_core::image::sha256(isomark_runtimes::embedded::PAYLOAD),
         runtimes: entries(&shelf),

@@ -32,7 +32,7 @@ const DEFAULT_PLAN: &str = "quick";
 pub(crate) fn run(args: &args::Run) -> Result<u8> {
     let interrupt = Interrupt::install().context("install signal handlers")?;
     let place = Place::take()?;
-    let shelf = isomark_runtimes::shelf(place.site());
+    let shelf = super::shelf(place.site(), &args.guest)?;
     let shelf = shelf.iter().map(AsRef::as_ref).collect::<Vec<_>>();
     let began = Instant::now();
     let stored = args.resume.as_deref().map(Folder::open).transpose()?;

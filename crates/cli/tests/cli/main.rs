@@ -15,6 +15,7 @@ mod elf;
 mod exec;
 mod gate;
 mod ground;
+mod kernels;
 mod killed;
 mod liar;
 mod refusals;

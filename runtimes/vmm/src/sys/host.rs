@@ -98,6 +98,26 @@ pub fn read(fd: RawFd, into: &VolatileSlice<'_, ()>) -> Result<u64, i32> {
     u64::try_from(got).map_err(|_| errno())
 }
 
+/// Reads bytes of the harness's into memory of the VMM's own.
+///
+/// # Errors
+/// What the kernel said.
+pub fn read_bytes(fd: RawFd, into: &mut [u8]) -> std::io::Result<usize> {
+    // SAFETY: the pointer and length describe one live, writable slice.
+    let got = unsafe { libc::read(fd, into.as_mut_ptr().cast(), into.len()) };
+    usize::try_from(got).map_err(|_| std::io::Error::last_os_error())
+}
+
+/// Keeps signals away from this thread: they are for the one that runs the CPU.
+pub fn block_signals() {
+    // SAFETY: all-zero bytes are a valid sigset_t on Linux.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is a valid set to change.
+    unsafe { libc::sigfillset(&raw mut set) };
+    // SAFETY: `set` is a valid set to read.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()) };
+}
+
 /// Writes guest memory straight to one of the program's descriptors.
 ///
 /// # Errors

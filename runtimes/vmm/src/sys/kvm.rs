@@ -14,6 +14,9 @@ use crate::sys::ram::Ram;
 
 /// KVM_RUN and the other requests that the run loop makes, for the seccomp filter (linux/kvm.h).
 pub const LOOP_REQUESTS: [u32; 5] = [KVM_RUN, KVM_GET_SREGS, KVM_SET_MSRS, KVM_GET_XSAVE, KVM_SET_XSAVE];
+/// The same for the loop of a stock kernel.
+pub const LINUX_REQUESTS: [u32; 2] = [KVM_RUN, KVM_IRQ_LINE];
+const KVM_IRQ_LINE: u32 = 0x4008_ae61;
 const KVM_RUN: u32 = 0xae80;
 const KVM_GET_SREGS: u32 = 0x8138_ae83;
 const KVM_SET_MSRS: u32 = 0x4008_ae89;
@@ -57,6 +60,27 @@ pub fn set_memory(vm: &VmFd, ram: &Ram) -> Result<(), Error> {
 pub fn give_local_apic(vm: &VmFd) {
     let cap = kvm_enable_cap { cap: KVM_CAP_SPLIT_IRQCHIP, ..kvm_enable_cap::default() };
     let _ = vm.enable_cap(&cap);
+}
+
+/// Gives `len` bytes of `ram` from `offset` on to the virtual machine at guest-physical `at`. Guest addresses behind a hole
+/// are not offsets into `ram`.
+///
+/// # Errors
+/// If KVM refuses.
+pub fn set_slot(vm: &VmFd, ram: &Ram, slot: u32, at: u64, offset: u64, len: u64) -> Result<(), Error> {
+    if offset.checked_add(len).is_none_or(|end| end > ram.len()) {
+        return Err(Error::Internal(format!("slot {slot} lies outside guest memory")));
+    }
+    let region = kvm_userspace_memory_region {
+        slot,
+        flags: 0,
+        guest_phys_addr: at,
+        memory_size: len,
+        userspace_addr: ram.host_address() + offset,
+    };
+    // SAFETY: the range is part of the mapping of `ram`, which lives until the process ends.
+    let set = unsafe { vm.set_user_memory_region(region) };
+    set.map_err(Error::kvm("KVM_SET_USER_MEMORY_REGION"))
 }
 
 /// Lets the guest read the host's time-stamp counter: KVM starts a fresh guest's at zero otherwise. Kernels before

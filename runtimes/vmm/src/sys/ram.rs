@@ -67,6 +67,12 @@ impl Ram {
         self.host as u64
     }
 
+    /// As vm-memory's own type, for the loader of kernels.
+    #[must_use]
+    pub const fn guest(&self) -> &GuestMemoryMmap<()> {
+        &self.memory
+    }
+
     /// `len` bytes at `address`, if they exist.
     #[must_use]
     pub fn slice(&self, address: u64, len: u64) -> Option<VolatileSlice<'_, ()>> {

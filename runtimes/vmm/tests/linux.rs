@@ -1,0 +1,97 @@
+//! What the machine of stock kernels refuses before anything runs: damaged, truncated and foreign files.
+//!
+//! The story of such a run has no `entry`: no instruction of a guest was executed.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed unwrap fails the test; the exception for tests does not see helpers"
+)]
+
+mod support;
+
+use std::process::Command;
+
+use isomark_vmm::linux::sum::sum;
+use support::kvm_works;
+
+/// Runs the VMM with these files; its exit status, its complaint and its story.
+fn boot(kernel: &[u8], initrd: &[u8], expected: u64, memory: u64) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("kernel"), kernel).unwrap();
+    std::fs::write(path("initrd"), initrd).unwrap();
+    let script = r#"exec 9<kernel 8<initrd 7>status; exec "$VMM" linux --kernel-fd 9 --initrd-fd 8 --status-fd 7 "$@""#;
+    let output = Command::new("/bin/sh")
+        .args(["-c", script, "sh", "--command-line", "quiet"])
+        .args(["--initrd-sum", &expected.to_string(), "--memory", &memory.to_string()])
+        .env("VMM", env!("CARGO_BIN_EXE_isomark-vmm"))
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let story = std::fs::read_to_string(path("status")).unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned(), story)
+}
+
+/// Everything that a bzImage's header promises, and code that is none.
+fn bzimage() -> Vec<u8> {
+    let mut file = vec![0; 512 * 5 + 1600];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0x1f1, &[4]);
+    put(0x1f4, &100_u32.to_le_bytes());
+    put(0x1fe, &0xaa55_u16.to_le_bytes());
+    put(0x202, b"HdrS");
+    put(0x206, &0x20f_u16.to_le_bytes());
+    put(0x211, &[1]);
+    put(0x234, &[1]);
+    put(0x236, &1_u16.to_le_bytes());
+    put(0x258, &(16_u64 << 20).to_le_bytes());
+    put(0x260, &(8_u32 << 20).to_le_bytes());
+    file
+}
+
+#[track_caller]
+fn refused(kernel: &[u8], initrd: &[u8], expected: u64, with: &str) {
+    let (code, complaint, story) = boot(kernel, initrd, expected, 128 << 20);
+    assert_eq!(code, Some(124), "{complaint}");
+    assert!(complaint.contains(with), "{complaint}");
+    assert!(story.starts_with("end program ") && !story.contains("entry"), "{story}");
+}
+
+#[test]
+fn what_is_no_kernel_starts_nothing() {
+    if !kvm_works() {
+        return;
+    }
+    let initrd = b"anything";
+    let right = sum(initrd);
+    refused(b"", initrd, right, "too short");
+    refused(&[0x7f; 9000], initrd, right, "neither a bzImage nor an ELF file");
+    refused(&bzimage()[..3000], initrd, right, "cut short: 3000 bytes of 4160");
+    let own = std::fs::read(env!("CARGO_BIN_EXE_isomark-vmm")).unwrap();
+    refused(&own, initrd, right, "not a kernel that can boot here");
+}
+
+#[test]
+fn a_damaged_initramfs_starts_nothing() {
+    if !kvm_works() {
+        return;
+    }
+    let whole: Vec<u8> = (0..100_000_u32).map(|i| (i >> 3) as u8).collect();
+    let right = sum(&whole);
+    let mut flipped = whole.clone();
+    flipped[54_321] ^= 0x20;
+    for damaged in [&flipped[..], &whole[..99_996], &whole[..0], b"foreign"] {
+        refused(&bzimage(), damaged, right, "the initramfs is damaged");
+    }
+}
+
+#[test]
+fn too_little_memory_is_said_to_be_too_little() {
+    if !kvm_works() {
+        return;
+    }
+    let initrd = vec![7; 60 << 20];
+    let (code, complaint, _) = boot(&bzimage(), &initrd, sum(&initrd), 64 << 20);
+    assert_eq!(code, Some(124));
+    assert!(complaint.contains("need 84 MiB of guest memory") && complaint.contains("64 MiB"), "{complaint}");
+}

@@ -12,6 +12,7 @@ mod launch;
 pub mod microvm;
 pub mod namespace;
 pub mod process;
+pub mod qemu;
 pub mod tsc;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +38,12 @@ impl Options {
         Self { kernel: std::env::var_os("ISOMARK_KERNEL").filter(|v| !v.is_empty()).map(PathBuf::from) }
     }
 
+    /// The kernel of guests: the one that is named, or one below the directory in which the site lies.
+    fn kernels(&self, site: &Site) -> Arc<Kernels> {
+        let state = site.dir().parent().unwrap_or(site.dir());
+        Arc::new(Kernels::new(self.kernel.clone(), state.to_owned()))
+    }
+
     /// Whether the files that it names are what they are named as.
     ///
     /// # Errors
@@ -55,13 +62,13 @@ pub fn shelf(site: &Site) -> Vec<Box<dyn Runtime + '_>> {
 /// The same, as the user wants it.
 #[must_use]
 pub fn shelf_with<'s>(site: &'s Site, options: &Options) -> Vec<Box<dyn Runtime + 's>> {
-    let state = site.dir().parent().unwrap_or(site.dir());
-    let kernels = Arc::new(Kernels::new(options.kernel.clone(), state.to_owned()));
+    let kernels = options.kernels(site);
     let mut all: Vec<Box<dyn Runtime + '_>> = vec![
         Box::new(process::Process::new(site)),
         Box::new(namespace::Namespace::new(site)),
         Box::new(microvm::Microvm::new(site)),
         Box::new(microvm::MicrovmLinux::new(site, Arc::clone(&kernels))),
+        Box::new(qemu::Qemu::plain(site, kernels)),
     ];
     all.extend(floor::all(site));
     all
@@ -109,12 +116,16 @@ impl<'s> Shelf<'s> {
     /// Whether a name is one of the runtimes that isomark brings along.
     #[must_use]
     pub fn is_built_in(&self, name: &str) -> bool {
-        shelf(self.site).iter().any(|runtime| runtime.name() == name)
+        // QEMU has a driver of its own here, but it is a program of the host's.
+        name != qemu::NAME && shelf(self.site).iter().any(|runtime| runtime.name() == name)
     }
 
     /// Whether a parameter is one of the runtime's own; any other is for the scenario.
     #[must_use]
     pub fn takes(&self, name: &str, key: &str) -> bool {
+        if name == qemu::NAME {
+            return qemu::PARAMS.contains(&key);
+        }
         let stanza = self.stanzas.iter().find(|stanza| stanza.name.get_ref() == name);
         stanza.is_some_and(|stanza| stanza.params.keys().any(|known| known == key))
     }
@@ -127,6 +138,10 @@ impl<'s> Shelf<'s> {
         let name = variant.runtime.as_str();
         if let Some(stanza) = self.stanzas.iter().find(|stanza| stanza.name.get_ref() == name) {
             return Ok(Box::new(External::new(self.site, stanza, variant)?));
+        }
+        if name == qemu::NAME {
+            let kernels = Options::from_env().kernels(self.site);
+            return Ok(Box::new(qemu::Qemu::new(self.site, kernels, variant)?));
         }
         let built_in = shelf(self.site).into_iter().filter(|runtime| runtime.kind() != Kind::Floor);
         let mut names = self.stanzas.iter().map(|stanza| stanza.name.get_ref().clone()).collect::<Vec<_>>();

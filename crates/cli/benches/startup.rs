@@ -27,7 +27,7 @@ fn startup(criterion: &mut Criterion) {
     let spec = ground.spec();
     let mut group = criterion.benchmark_group("startup");
     ground::settings(&mut group);
-    for runtime in isomark_runtimes::shelf(&ground.site) {
+    for runtime in isomark_runtimes::shelf(&ground.site).into_iter().filter(|r| !r.on_request()) {
         let name = runtime.name().to_owned();
         if let Err(why) = runtime.probe() {
             eprintln!("SKIPPED startup/{name}: {}; remedy: {}", why.reason, why.remedy);

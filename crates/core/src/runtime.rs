@@ -23,6 +23,11 @@ pub trait Runtime: Sync {
     /// What it is at heart; decides where reports put it.
     fn kind(&self) -> Kind;
 
+    /// Whether it is measured only where it is named: it takes so long that a plan for everybody could not afford it.
+    fn on_request(&self) -> bool {
+        false
+    }
+
     /// Who this is on this host. Changes nothing on the host.
     ///
     /// # Errors

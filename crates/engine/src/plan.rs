@@ -135,8 +135,12 @@ pub fn select<'a>(shelf: &[&'a dyn Runtime], selection: &Selection) -> Result<Ve
     if let Some(name) = selection.runtimes.iter().find(|name| !shelf.iter().any(|r| r.name() == *name)) {
         return Err(Error::Input(format!("runtime {name:?} is not on the shelf: {}", known().join(", "))));
     }
-    let wanted = |name: &str| selection.runtimes.is_empty() || selection.runtimes.iter().any(|r| r == name);
-    let chosen = shelf.iter().filter(|r| wanted(stands_on(r.name())));
+    let named = |name: &str| selection.runtimes.iter().any(|r| r == name);
+    let wanted = |r: &&&dyn Runtime| {
+        let all = selection.runtimes.is_empty() && !r.on_request();
+        all || named(stands_on(r.name()))
+    };
+    let chosen = shelf.iter().filter(wanted);
     Ok(chosen.map(|r| Found::probe(*r)).collect())
 }
 

@@ -26,7 +26,8 @@ use crate::catalogue::Stanza;
 use crate::catalogue::stanza::{ExitForm, Need};
 use crate::catalogue::template::{Value, Values, fill, fill_all};
 use bundle::CHOICES;
-use command::{Command, find};
+use command::Command;
+pub(crate) use command::find;
 use common::{Common, text};
 use instance::Tool;
 

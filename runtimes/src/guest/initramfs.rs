@@ -66,7 +66,6 @@ impl Initramfs {
         File::open(&self.path).map_err(|e| Error::os(format!("open {}", self.path.display()), e))
     }
 
-    #[cfg(test)]
     /// Whether the file is still the one that was written, for machines that do not check it themselves.
     ///
     /// # Errors

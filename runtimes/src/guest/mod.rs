@@ -4,6 +4,7 @@
 //! `microvm-linux` and `qemu` differ in the machine around these two files and in nothing inside.
 
 mod cpio;
+mod heard;
 mod initramfs;
 mod intact;
 mod kernel;
@@ -12,6 +13,7 @@ mod kernel;
 /// that asks for less gets this much.
 pub(crate) const LEAST_MEMORY: u64 = 128 << 20;
 
+pub(crate) use heard::{Heard, Story};
 pub(crate) use initramfs::Initramfs;
 pub(crate) use kernel::Kernel;
 pub use kernel::Kernels;

@@ -100,6 +100,13 @@ impl Wire {
         Reply::parse(&line).map_err(|e| refusal(&line, &e.to_string()))
     }
 
+    /// Writes bytes that are no job: the end mark of a line that has no end of file. A program that has gone needs none.
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        if let Some(jobs) = &mut self.jobs {
+            let _ = jobs.write_all(bytes);
+        }
+    }
+
     /// Closes the jobs' end: the payload reads end of file and ends.
     pub(crate) fn close(&mut self) {
         self.jobs = None;

@@ -60,6 +60,11 @@ impl Running {
         }
     }
 
+    /// Writes bytes that are no job.
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        self.wire.say(bytes);
+    }
+
     /// Hands over a job and waits for the reply.
     ///
     /// # Errors

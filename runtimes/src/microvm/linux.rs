@@ -76,6 +76,10 @@ impl Runtime for MicrovmLinux<'_> {
         Kind::Vm
     }
 
+    fn on_request(&self) -> bool {
+        true
+    }
+
     fn probe(&self) -> Result<Identity, Unavailable> {
         self.device()?;
         let kernel = self.kernels.get()?;

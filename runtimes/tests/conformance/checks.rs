@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use isomark_core::payload::{Job, Probe, Storm, answers};
 use isomark_core::runtime::{Program, Role, Stdio};
-use isomark_core::{Ability, Error, Exit, Identity, Image, Kind, Runtime, Site, Spec, account};
+use isomark_core::{Ability, Error, Exit, Identity, Image, Runtime, Site, Spec, account};
 
 use crate::elf::{FAULTS, FLOODS, SPINS, elf, exits};
 

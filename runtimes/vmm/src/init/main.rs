@@ -60,11 +60,10 @@ fn live(port: &sys::Port) -> Result<(), &'static str> {
         sys::drain(*fd);
     }
     // Bits 0 to 6 are the signal, 8 to 15 the status (wait(2)).
-    let (word, number): (&[u8], i32) =
-        if end & 0x7f == 0 { (b"exit ", end >> 8 & 0xff) } else { (b"signal ", end & 0x7f) };
-    port.tell(word);
-    port.tell(&decimal(number));
-    port.tell(b"\n");
+    match end & 0x7f {
+        0 => said(port, b"exit ", (end >> 8 & 0xff) as usize),
+        signal => said(port, b"signal ", signal as usize),
+    }
     Ok(())
 }
 
@@ -86,7 +85,7 @@ fn carry(port: &sys::Port, wire: i32) -> Result<i32, &'static str> {
         let (len, ended) = decoder.decode(&bytes[..count], &mut clear);
         // A program that no longer reads must not stop the line: what it does not take is dropped.
         sys::write_all(filled, &clear[..len]);
-        port.credit(count);
+        said(port, b"took ", count);
         if ended {
             break;
         }
@@ -94,8 +93,9 @@ fn carry(port: &sys::Port, wire: i32) -> Result<i32, &'static str> {
     sys::leave()
 }
 
-/// A small number in digits.
-fn decimal(number: i32) -> [u8; 3] {
-    let digit = |by: i32| b'0' + (number / by % 10) as u8;
-    [digit(100), digit(10), digit(1)]
+/// Tells the machine a word and a number below ten thousand.
+fn said(port: &sys::Port, word: &[u8], number: usize) {
+    let digit = |by: usize| b'0' + (number / by % 10) as u8;
+    port.tell(word);
+    port.tell(&[digit(1000), digit(100), digit(10), digit(1), b'\n']);
 }

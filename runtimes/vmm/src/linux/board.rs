@@ -20,7 +20,6 @@ const UART_LEN: u16 = 8;
 const KEYBOARD: u16 = 0x60;
 const KEYBOARD_LEN: u16 = 5;
 const CONTROL: u16 = 0x402;
-const CREDIT: u16 = 0x404;
 const CONSOLE_IRQ: u32 = 4;
 const WIRE_IRQ: u32 = 3;
 
@@ -94,6 +93,8 @@ pub struct Incoming<'v> {
     pub uart: Uart<'v>,
     /// Bytes that went into it and that the guest's init has not yet told to have taken.
     pub under_way: usize,
+    /// Whether the guest's init has the line open: a driver that opens a port empties it first.
+    pub open: bool,
 }
 
 impl<'v> Wire<'v> {
@@ -101,7 +102,7 @@ impl<'v> Wire<'v> {
     #[must_use]
     pub fn new(vm: &'v VmFd) -> Self {
         let uart = Serial::new(Line { vm, irq: WIRE_IRQ }, Out::new(1));
-        Self { shared: Mutex::new(Incoming { uart, under_way: 0 }), changed: Condvar::new() }
+        Self { shared: Mutex::new(Incoming { uart, under_way: 0, open: false }), changed: Condvar::new() }
     }
 
     /// The UART. Nobody panics while holding it, so a poisoned lock means nothing.
@@ -165,8 +166,7 @@ impl<'v> Board<'v> {
             self.hand_on();
         }
         match (port, data) {
-            (CONTROL, _) => return self.control.take(data).map_or(Meant::Nothing, Meant::Said),
-            (CREDIT, [low, high]) => self.taken(usize::from(u16::from_le_bytes([*low, *high]))),
+            (CONTROL, _) => return self.said(data),
             (_, [byte]) => return self.write_byte(port, *byte),
             _ => {}
         }
@@ -230,10 +230,21 @@ impl<'v> Board<'v> {
         self.console.writer_mut().hand_on();
     }
 
-    fn taken(&self, count: usize) {
-        let mut wire = self.wire.lock();
-        wire.under_way = wire.under_way.saturating_sub(count);
-        self.wire.changed.notify_one();
+    fn said(&mut self, bytes: &[u8]) -> Meant {
+        match self.control.take(bytes) {
+            None => Meant::Nothing,
+            Some(Said::Took(count)) => {
+                let mut wire = self.wire.lock();
+                wire.under_way = wire.under_way.saturating_sub(count);
+                self.wire.changed.notify_one();
+                Meant::Nothing
+            }
+            Some(said) => {
+                self.wire.lock().open |= said == Said::Program;
+                self.wire.changed.notify_one();
+                Meant::Said(said)
+            }
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Said {
     Init,
     /// It is about to start the program.
     Program,
+    /// It has taken this many bytes of the line.
+    Took(usize),
     /// The program has ended, or could not be started.
     End(End),
 }
@@ -45,6 +47,7 @@ fn understand(line: &str) -> Option<Said> {
     let end = match (word, rest) {
         ("init", "") => return Some(Said::Init),
         ("program", "") => return Some(Said::Program),
+        ("took", count) => return Some(Said::Took(count.parse().ok()?)),
         ("exit", code) => End::Exit(code.parse().ok()?),
         ("signal", number) => End::Signal(number.parse().ok().filter(|n| (1..=64).contains(n))?),
         ("fail", why) => {
@@ -63,8 +66,9 @@ mod tests {
     #[test]
     fn lines_are_understood_however_they_are_cut() {
         let mut control = Control::default();
-        let said: Vec<_> = b"init\nprogram\nexit 007\n".iter().filter_map(|b| control.take(&[*b])).collect();
-        assert_eq!(said, [Said::Init, Said::Program, Said::End(End::Exit(7))]);
+        let said: Vec<_> =
+            b"init\nprogram\ntook 0030\nexit 007\n".iter().filter_map(|b| control.take(&[*b])).collect();
+        assert_eq!(said, [Said::Init, Said::Program, Said::Took(30), Said::End(End::Exit(7))]);
         assert_eq!(control.take(b"signal 011\n"), Some(Said::End(End::Signal(11))));
     }
 

@@ -51,5 +51,8 @@ fn feed(wire: &Wire<'_>, mut line: &[u8]) {
 }
 
 fn room(held: &Incoming<'_>) -> usize {
+    if !held.open {
+        return 0;
+    }
     held.uart.fifo_capacity().min(WINDOW.saturating_sub(held.under_way))
 }

@@ -12,11 +12,12 @@
 //! # The machine
 //! One CPU with KVM's own interrupt controllers and timer, memory, two serial ports (the console at 0x3f8 goes to
 //! descriptor 2; the wire at 0x2f8 is descriptors 0 and 1), the reset line of a keyboard controller at 0x64, and a control
-//! port at 0x402 on which the guest's init says lines: `init`, `program`, `exit CODE`, `signal NUMBER`, `fail TEXT`.
+//! port at 0x402 on which the guest's init says lines: `init`, `program`, `took BYTES`, `exit CODE`, `signal NUMBER`,
+//! `fail TEXT`.
 //! There is no PCI, no ACPI, no disk and no network.
 //!
-//! Input is encoded as in [`line`], because a serial line has neither an end nor flow control: the guest tells at port
-//! 0x404 how many bytes it has taken, and no more than [`line::WINDOW`] are ever under way.
+//! Input is encoded as in [`line`], because a serial line has neither an end nor flow control: the guest tells how
+//! many bytes it has taken, nothing comes before it said `program`, and no more than [`line::WINDOW`] are ever under way.
 //!
 //! # End
 //! As for a program: the status is the program's own, and the last line of the story says how it ended. Its steps are told

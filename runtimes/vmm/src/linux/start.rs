@@ -144,7 +144,7 @@ fn to_end(vcpu: &mut VcpuFd, board: &mut Board<'_>, status: &mut Status) -> End 
             Err(e) => return End::Internal(format!("KVM_RUN: {e}")),
         };
         match meant {
-            Meant::Nothing => {}
+            Meant::Nothing | Meant::Said(Said::Took(_)) => {}
             Meant::FirstWrite => status.first_write(),
             Meant::Said(Said::Init) => status.step("init"),
             Meant::Said(Said::Program) => status.step("program"),

@@ -1,0 +1,128 @@
+//! QEMU's command line: which machine, which accelerator, and what is said to the kernel because of it.
+//!
+//! Data and one function; nothing here starts anything.
+
+use std::path::Path;
+
+/// A machine type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Machine {
+    /// A minimal machine without firmware tables and without PCI.
+    Microvm,
+    /// A PC of 2009, PCI Express.
+    Q35,
+    /// A PC of 1996.
+    Pc,
+}
+
+/// Who runs the guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accel {
+    /// QEMU's own translator.
+    Tcg,
+    /// The host's KVM.
+    Kvm,
+}
+
+impl Machine {
+    pub(super) const ALL: [Self; 3] = [Self::Microvm, Self::Q35, Self::Pc];
+
+    /// Its word in variants and on QEMU's command line.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Microvm => "microvm",
+            Self::Q35 => "q35",
+            Self::Pc => "pc",
+        }
+    }
+}
+
+impl Accel {
+    pub(super) const ALL: [Self; 2] = [Self::Tcg, Self::Kvm];
+
+    /// Its word in variants and on QEMU's command line.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Tcg => "tcg",
+            Self::Kvm => "kvm",
+        }
+    }
+
+    /// The guest's CPU: everything that the accelerator can do.
+    const fn cpu(self) -> &'static str {
+        match self {
+            Self::Tcg => "max",
+            Self::Kvm => "host",
+        }
+    }
+}
+
+/// What a machine is made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words {
+    pub(super) machine: Machine,
+    pub(super) accel: Accel,
+    /// Ticks of the host's time-stamp counter per second.
+    pub(super) tsc_hz: u64,
+    /// Whether the program's input and output go through the second serial port.
+    pub(super) wired: bool,
+}
+
+impl Words {
+    /// The kernel's command line. Mitigations stay as the kernel has them.
+    pub(super) fn command_line(&self) -> String {
+        let mut line = "console=ttyS0 quiet panic=-1".to_owned();
+        match self.machine {
+            // Without tables the restart that QEMU ends with is a triple fault.
+            Machine::Microvm => line += " reboot=t",
+            Machine::Q35 | Machine::Pc => {}
+        }
+        if (self.machine, self.accel) == (Machine::Microvm, Accel::Tcg) {
+            // This machine has but one timer to calibrate against, and on a busy host that goes wrong one time in two: the
+            // emulated counter runs at the host's rate.
+            line += &format!(" no_timer_check tsc_early_khz={}", self.tsc_hz / 1000);
+        }
+        line
+    }
+
+    /// The arguments that are the same for every instance: for the identity.
+    pub(super) fn fixed(&self) -> Vec<String> {
+        let machine = match self.machine {
+            Machine::Microvm => "microvm,acpi=off,isa-serial=off",
+            Machine::Q35 => "q35",
+            Machine::Pc => "pc",
+        };
+        let wire = if self.wired { "stdio,id=wire,signal=off" } else { "null,id=wire" };
+        let words = [
+            ["-machine", machine],
+            ["-accel", self.accel.word()],
+            ["-cpu", self.accel.cpu()],
+            ["-smp", "1"],
+            ["-display", "none"],
+            ["-chardev", "file,id=console,path=/dev/fd/2,append=on"],
+            ["-chardev", wire],
+            ["-device", "isa-serial,index=0,chardev=console"],
+            ["-device", "isa-serial,index=1,chardev=wire"],
+            ["-device", "isa-debugcon,iobase=0x402,chardev=control"],
+            ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+        ];
+        let lone = ["-nodefaults", "-no-user-config", "-no-reboot"];
+        lone.into_iter().chain(words.into_iter().flatten()).map(str::to_owned).collect()
+    }
+
+    /// All arguments of one instance. `control` is the descriptor of the control pipe.
+    pub(super) fn all(&self, memory: u64, kernel: &Path, initrd: &Path, control: i32) -> Vec<String> {
+        let mut words = self.fixed();
+        let own = [
+            ("-chardev", format!("file,id=control,path=/dev/fd/{control},append=on")),
+            ("-m", format!("{}M", memory >> 20)),
+            // A comma in a path is doubled only inside of key=value lists, which these are not.
+            ("-kernel", kernel.display().to_string()),
+            ("-initrd", initrd.display().to_string()),
+            ("-append", self.command_line()),
+        ];
+        // The chardev must be known before the device that names it.
+        words.splice(0..0, own.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
+        words
+    }
+}

@@ -132,7 +132,11 @@ impl Offer {
     fn step(&self, trial: &Trial<'_>, all: &mut [Sandbox<'_>], load: f64) -> Result<Step, Error> {
         let mut chance = trial.chance(&format!("utilisation {load}"));
         let per_tenant = load * self.capacity / all.len() as f64;
-        let base = arrivals(&mut chance, per_tenant, self.window as f64);
+        let mut base = arrivals(&mut chance, per_tenant, self.window as f64);
+        if base.is_empty() {
+            // Slow requests at a small load: chance may send none, and of none there is no percentile.
+            base.push(0);
+        }
         let plans = all.iter().map(|_| {
             let by = (chance.unit() * self.window as f64) as u64;
             shifted(&base, by, self.window)

@@ -209,8 +209,10 @@ impl<'a> Trial<'a> {
         self.log().values.insert(metric.to_owned(), value);
     }
 
-    /// Records the raw numbers behind a value.
-    pub fn series(&self, name: &str, numbers: Vec<f64>) {
+    /// Records the raw numbers behind a value; what is not a number is none.
+    pub fn series(&self, name: &str, mut numbers: Vec<f64>) {
+        // JSON has no word for the others, and a folder that cannot be read back is worth nothing.
+        numbers.retain(|number| number.is_finite());
         self.log().series.insert(name.to_owned(), numbers);
     }
 
@@ -407,3 +409,6 @@ fn check(job: &Job, reply: &Reply, took_ns: u64) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,19 +132,22 @@ impl Reader<'_> {
         let words = words.into_iter().map(|(name, _)| name.clone());
         let tools = stanza.tools.keys().cloned().chain(words).collect::<BTreeSet<_>>();
         let lists = lists.into_iter().map(|(name, _)| name.clone()).collect::<BTreeSet<_>>();
-        let with =
-            |more: &[&str]| tools.iter().cloned().chain(more.iter().map(|s| (*s).to_owned())).collect();
+        let with = |more: &[&str]| -> BTreeSet<String> {
+            tools.iter().cloned().chain(more.iter().map(|s| (*s).to_owned())).collect()
+        };
         let shared = with(&[&SHARED[..], parent(stanza)].concat());
         let prepare = with(&[&SHARED[..], parent(stanza), image(stanza), &["program"]].concat());
-        let facts = with(oci_facts(stanza));
+        // There, each parameter is the word that was chosen.
+        let facts = with(oci_facts(stanza)).union(&lists).cloned().collect::<BTreeSet<_>>();
         let instance = own_names(stanza).into_iter().chain(tools.iter().cloned()).collect::<BTreeSet<_>>();
+        let none = BTreeSet::new();
         let mut arguments = lists.clone();
         arguments.extend(["args", "env"].map(str::to_owned));
         for (key, text) in commands(stanza).into_iter().chain(plain(stanza)) {
             let (one, many) = match key.split('.').next().unwrap_or_default() {
-                "service" | "env" | "probe" => (&shared, &lists),
+                "service" | "env" | "probe" | "files" => (&shared, &lists),
                 "prepare" => (&prepare, &lists),
-                "facts" => (&facts, &lists),
+                "facts" => (&facts, &none),
                 _ => (&instance, &arguments),
             };
             self.text(&key, text, one, many)?;
@@ -177,7 +180,7 @@ fn own_names(stanza: &Stanza) -> BTreeSet<String> {
         names.push("bundle");
     }
     if stanza.group == GroupUse::Path {
-        names.push("group");
+        names.extend(["group", "group-relative"]);
     }
     if stanza.config.is_some() {
         names.push("config");
@@ -201,12 +204,10 @@ fn oci_facts(stanza: &Stanza) -> &'static [&'static str] {
 
 /// All commands, with the key that names them.
 fn commands(stanza: &Stanza) -> Vec<(String, &Text)> {
-    let verbs = [
-        ("create", stanza.create.as_ref()),
-        ("start", Some(&stanza.start)),
-        ("stop", stanza.stop.as_ref()),
-        ("remove", stanza.remove.as_ref()),
-    ];
+    let verbs =
+        [("create", stanza.create.as_ref()), ("start", Some(&stanza.start)), ("stop", stanza.stop.as_ref())];
+    let removes = stanza.remove.iter().map(|verb| ("remove", Some(verb)));
+    let verbs = verbs.into_iter().chain(removes);
     let of = |key: &str, command: &'_ [Text]| -> Vec<(String, usize)> {
         (0..command.len()).map(|at| (format!("{key}.command"), at)).collect()
     };
@@ -236,5 +237,7 @@ fn plain(stanza: &Stanza) -> Vec<(String, &Text)> {
     let disk = stanza.disk.shared.iter().map(|text| ("disk.shared".to_owned(), text));
     let file = stanza.program.pid_file.iter().map(|text| ("program.pid-file".to_owned(), text));
     let config = stanza.config.iter().map(|text| ("config".to_owned(), text));
-    env.chain(facts).chain(disk).chain(file).chain(config).collect()
+    let work = stanza.work_in.iter().map(|text| ("work-in".to_owned(), text));
+    let files = stanza.files.iter().map(|(name, text)| (format!("files.{name}"), text));
+    env.chain(facts).chain(disk).chain(file).chain(config).chain(work).chain(files).collect()
 }

@@ -68,8 +68,9 @@ pub(crate) struct Stanza {
     pub(crate) start: Verb,
     /// Ends a program that does not end by itself.
     pub(crate) stop: Option<Verb>,
-    /// Takes away what `create` made.
-    pub(crate) remove: Option<Verb>,
+    /// Take away what `create` made, in order.
+    #[serde(default)]
+    pub(crate) remove: Vec<Verb>,
     /// How the program's process is found.
     #[serde(default)]
     pub(crate) program: Locate,
@@ -79,8 +80,16 @@ pub(crate) struct Stanza {
     /// How one variable of the program's environment is passed: words with `{key}` and `{value}`.
     #[serde(default)]
     pub(crate) pass_env: Vec<Text>,
+    /// Whether the program gets its environment from the command that starts it, unchanged.
+    #[serde(default)]
+    pub(crate) inherits_env: bool,
+    /// Where the command that starts the program works.
+    pub(crate) work_in: Option<Text>,
     /// A configuration file, written to `{config}` for each instance.
     pub(crate) config: Option<Text>,
+    /// Files that all instances share, written to `{home}` by name.
+    #[serde(default)]
+    pub(crate) files: BTreeMap<String, Text>,
     /// What its messages mean.
     #[serde(default)]
     pub(crate) condition: Vec<Condition>,
@@ -108,7 +117,7 @@ pub(crate) enum Hook {
     PrivateMounts,
     /// The same for networks: bridges, addresses and filter rules.
     PrivateNetwork,
-    /// An empty /run in the private mounts: state files of tools that let nobody choose their place.
+    /// Empty /run and /dev/shm in the private mounts: state files of tools that let nobody choose their place.
     OwnRun,
     /// On hosts whose controllers are in v1, no cgroup2 in the private mounts: some tools refuse both at once.
     WithoutEmptyCgroup2,
@@ -168,12 +177,15 @@ pub(crate) struct Install {
 
 /// One command.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Verb {
     pub(crate) command: Vec<Text>,
     /// Whether the program's streams are this command's.
     #[serde(default)]
     pub(crate) streams: bool,
+    /// Whether its failure is none: it takes away what need not be there.
+    #[serde(default)]
+    pub(crate) may_fail: bool,
 }
 
 /// A daemon.
@@ -222,7 +234,7 @@ pub(crate) struct RootFiles {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Locate {
-    /// A file that holds its pid once `create` is done.
+    /// A file that holds its pid once the command with the streams is done, or has started it.
     pub(crate) pid_file: Option<Text>,
     /// A command that prints its pid.
     #[serde(default)]

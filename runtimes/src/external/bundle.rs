@@ -73,11 +73,16 @@ pub(crate) fn config(
     choices: &BTreeMap<String, String>,
     group: Option<&str>,
     host_name: &str,
+    root: &str,
 ) -> String {
     let is = |name: &str, word: &str| choices.get(name).is_some_and(|chosen| chosen == word);
     let program = &spec.program;
     let args = std::iter::once(PROGRAM.to_owned()).chain(program.args.iter().cloned()).collect::<Vec<_>>();
-    let env = program.env.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
+    let mut env = program.env.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
+    if !program.env.iter().any(|(key, _)| key == "PATH") {
+        // Some runtimes look every program up along PATH, and refuse to start one without.
+        env.push("PATH=/".into());
+    }
     let capabilities = if is("capabilities", "default") { DEFAULT.to_vec() } else { Vec::new() };
     let mut linux = json!({
         "namespaces": namespaces(is("network", "host"), is("userns", "on")),
@@ -111,7 +116,7 @@ pub(crate) fn config(
                 "inheritable": [], "ambient": [],
             },
         },
-        "root": { "path": "rootfs", "readonly": false },
+        "root": { "path": root, "readonly": false },
         "hostname": host_name,
         "mounts": mounts(),
         "linux": linux,

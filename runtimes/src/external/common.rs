@@ -15,7 +15,7 @@ use super::root;
 use super::service::Service;
 use crate::catalogue::Stanza;
 use crate::catalogue::stanza::{GroupUse, Hook, Need, Text};
-use crate::catalogue::template::{Value, Values, fill_all};
+use crate::catalogue::template::{Value, Values, fill, fill_all};
 use crate::launch::adopt_descendants;
 use crate::namespace::{Group, Groups, Limits};
 
@@ -82,6 +82,9 @@ impl Common {
             images: Mutex::default(),
             seen: Mutex::default(),
         };
+        for (name, template) in &stanza.files {
+            common.write(name, template)?;
+        }
         for service in &stanza.service {
             let command = common.command(&service.command, &common.values)?;
             let ready = || common.command(&service.ready, &common.values);
@@ -92,6 +95,12 @@ impl Common {
             common.services.push(started);
         }
         Ok(common)
+    }
+
+    fn write(&self, name: &str, template: &Text) -> Result<(), Error> {
+        let text = fill(template.get_ref(), &self.values).map_err(Error::Input)?;
+        let path = self.home.join(name.trim_start_matches('/'));
+        std::fs::write(&path, text).map_err(|e| Error::os(format!("write {}", path.display()), e))
     }
 
     fn service_group(&self, name: &str) -> Result<Option<Group>, Error> {

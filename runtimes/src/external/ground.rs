@@ -76,6 +76,7 @@ fn launch(payload: &Path, ends: &Ends, hooks: &[Hook]) -> Result<Launch, Error> 
     }
     if hooks.contains(&Hook::OwnRun) {
         steps.push(Step::mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")?);
+        steps.push(Step::mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")?);
     }
     let program = c(payload.as_os_str().as_encoded_bytes())?;
     let args = vec![c("payload")?];

@@ -19,16 +19,21 @@ pub(crate) struct Parent {
 }
 
 impl Parent {
-    /// Names the group in every hierarchy and notes it; a tool makes it when it needs it.
+    /// Names the group in every hierarchy and notes it; a tool makes it when it needs it. Only where a new group can hold
+    /// no process until it is told CPUs and memory nodes (cpusets(7)) it is made here, with its parent's.
     ///
     /// # Errors
     /// If the ledger cannot be written.
     pub(crate) fn note(site: &Site) -> Result<Self, Error> {
         let own = own_path("memory").or_else(|| own_path("")).unwrap_or_default();
         let path = format!("{}/isomark-{}", own.trim_end_matches('/'), site.tag());
-        let dir = |(mount, _): (PathBuf, Vec<String>)| mount.join(path.trim_start_matches('/'));
-        let dirs = hierarchies().into_iter().map(dir).collect::<Vec<_>>();
+        let all = hierarchies();
+        let dir = |mount: &Path| mount.join(path.trim_start_matches('/'));
+        let dirs = all.iter().map(|(mount, _)| dir(mount)).collect::<Vec<_>>();
         dirs.iter().try_for_each(|dir| site.note("cgroup", dir))?;
+        for (mount, _) in all.iter().filter(|(_, names)| names.iter().any(|name| name == "cpuset")) {
+            fill_cpuset(&dir(mount)).map_err(|e| Error::os("make a cpuset group", e))?;
+        }
         Ok(Self { path, dirs })
     }
 
@@ -37,29 +42,49 @@ impl Parent {
         &self.path
     }
 
-    /// Takes away what is left of an instance's groups: those whose name holds one of `names`.
+    /// Takes away what is left of the groups of the instance with this name.
     ///
     /// # Errors
     /// What could not be removed.
-    pub(crate) fn clear(&self, names: &[&str]) -> Result<(), Error> {
-        let of_instance = |path: &Path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            names.iter().any(|wanted| !wanted.is_empty() && name.contains(wanted))
+    pub(crate) fn clear(&self, name: &str) -> Result<(), Error> {
+        // Some put words of their own around the name (crun-NAME.scope).
+        let of_instance = |path: &PathBuf| {
+            let own = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            own.split_once(name).is_some_and(|(_, rest)| !rest.starts_with(|c: char| c.is_ascii_digit()))
         };
-        let left = self.dirs.iter().flat_map(|dir| children(dir)).filter(|path| of_instance(path));
+        let left = self.dirs.iter().flat_map(|dir| children(dir)).filter(of_instance);
         left.map(|path| remove_all(&path)).fold(Ok(()), Error::join)
     }
+}
+
+/// Makes a group with the CPUs and nodes of its parent, which hands them down.
+fn fill_cpuset(dir: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(dir)?;
+    let parent = dir.parent().unwrap_or(dir);
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        fs::write(dir.join(name), fs::read(parent.join(name))?)?;
+    }
+    fs::write(dir.join("cgroup.clone_children"), "1")
 }
 
 impl Drop for Parent {
     fn drop(&mut self) {
         for dir in &self.dirs {
-            let empty = children(dir).is_empty();
-            if empty {
-                let _ = fs::remove_dir(dir);
-            }
+            // What a tool made for itself beside the instances; those of other runtimes are theirs to remove.
+            let of_tool = |path: &&PathBuf| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let instance = name.strip_prefix('i').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+                !instance && !name.contains("isomark-")
+            };
+            children(dir).iter().filter(of_tool).for_each(|child| remove_empty(child));
+            let _ = fs::remove_dir(dir);
         }
     }
+}
+
+fn remove_empty(dir: &Path) {
+    children(dir).iter().for_each(|child| remove_empty(child));
+    let _ = fs::remove_dir(dir);
 }
 
 fn children(dir: &Path) -> Vec<PathBuf> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use isomark_core::clock::monotonic_ns;
 use isomark_core::payload::{Job, Reply};
 use isomark_core::runtime::{Role, Stdio};
-use isomark_core::{Anatomy, Error, Exit, Instance, Spec, Step as Told, Usage, account};
+use isomark_core::{Anatomy, Error, Exit, Instance, Spec, Step as Moment, Usage, account};
 
 use super::command::Command;
 use super::common::{Common, of_program, text};
@@ -21,7 +21,7 @@ use super::family::{Family, executes};
 use super::{bundle, root};
 use crate::catalogue::stanza::{ExitForm, GroupUse, Hook, Need, Verb};
 use crate::catalogue::template::{Value, Values, fill};
-use crate::launch::{Child, Running, Wire, orphans};
+use crate::launch::{Child, Running, Step, Wire, c, orphans, share_memory};
 use crate::namespace::{Group, Limits, memory_group};
 
 /// Bound on clean-up, whatever the deadline of the program was.
@@ -48,7 +48,7 @@ pub(crate) struct Tool {
     /// What its commands used, and the daemons' clocks when it began.
     spent_ns: u64,
     daemons_ns: u64,
-    steps: Vec<Told>,
+    steps: Vec<Moment>,
 }
 
 impl Tool {
@@ -86,7 +86,7 @@ impl Tool {
         self.values = common.values.clone();
         self.values.extend(of_program(&self.spec.program.image));
         let host = self.name.clone();
-        let unique = format!("isomark-{}-{host}", common.tag());
+        let unique = self.unique();
         let group = common.parent.as_ref().map(|parent| format!("{}/{unique}", parent.path()));
         let numbers = [
             ("memory", self.spec.memory.to_string()),
@@ -100,6 +100,7 @@ impl Tool {
         self.values.extend(numbers.map(|(key, value)| (key.to_owned(), value.into())));
         if let Some(group) = &group {
             self.values.insert("group".into(), group.as_str().into());
+            self.values.insert("group-relative".into(), group.trim_start_matches('/').into());
         }
         self.program_values()?;
         if stanza.needs.iter().any(|need| matches!(need, Need::Rootfs | Need::OciBundle)) {
@@ -109,7 +110,13 @@ impl Tool {
             self.root = Some(root);
         }
         if stanza.needs.contains(&Need::OciBundle) {
-            let config = bundle::config(&self.spec, &common.choices, group.as_deref(), &host);
+            let config = bundle::config(
+                &self.spec,
+                &common.choices,
+                group.as_deref(),
+                &host,
+                &text(&self.dir.join("rootfs")),
+            );
             self.write("config.json", &config)?;
             self.values.insert("bundle".into(), text(&self.dir).into());
         }
@@ -145,6 +152,11 @@ impl Tool {
         Ok(())
     }
 
+    /// The name that no other instance on the host has.
+    fn unique(&self) -> String {
+        format!("isomark-{}-{}", self.common.tag(), self.name)
+    }
+
     fn fill(&self, template: &str) -> Result<String, Error> {
         fill(template, &self.values).map_err(Error::Input)
     }
@@ -160,8 +172,24 @@ impl Tool {
         self.common.grouped(command, self.group.as_ref())
     }
 
+    /// The command that starts the program: where it works and what environment it has may be the program's.
+    fn start_command(&self, verb: &Verb) -> Result<Command, Error> {
+        let mut command = self.command(verb)?;
+        if self.common.stanza.inherits_env {
+            let env = self.spec.program.env.iter();
+            command.env = env.map(|(key, value)| format!("{key}={value}")).collect();
+            for (key, template) in &self.common.stanza.env {
+                command.env.push(format!("{key}={}", self.fill(template.get_ref())?));
+            }
+        }
+        if let Some(template) = &self.common.stanza.work_in {
+            command.steps.push(Step::WorkIn { path: c(self.fill(template.get_ref())?)? });
+        }
+        Ok(command)
+    }
+
     fn tell(&mut self, what: &str) {
-        self.steps.push(Told { name: what.to_owned(), at_ns: monotonic_ns() });
+        self.steps.push(Moment { name: what.to_owned(), at_ns: monotonic_ns() });
     }
 
     fn call_create(&mut self) -> Result<(), Error> {
@@ -244,11 +272,12 @@ impl Tool {
         let locate = &self.common.stanza.program;
         let running = self.running.as_ref()?.pid();
         if locate.pid_file.is_some() {
-            return Some(running);
+            return if self.common.stanza.start.streams { self.pid_file().ok() } else { Some(running) };
         }
         if !locate.command.is_empty() {
             let told = self.common.run(&locate.command, &self.values, &self.spec).ok()?;
-            return told.stdout.trim().parse().ok().filter(|pid| *pid > 1);
+            // The first number: some print a table.
+            return told.stdout.split_whitespace().find_map(|word| word.parse().ok()).filter(|pid| *pid > 1);
         }
         let below = family.descendants(running);
         let image = self.spec.program.image.path();
@@ -279,20 +308,22 @@ impl Tool {
     fn sweep(&mut self) -> Result<(), Error> {
         let ended = self.end();
         let common = Arc::clone(&self.common);
-        let removed = match (&common.stanza.remove, std::mem::take(&mut self.begun)) {
-            (Some(verb), true) => self.command(verb).and_then(|command| {
-                let words = command.words();
-                common.succeeded(&words, command.run(CLEAN)?).map(drop)
-            }),
-            _ => Ok(()),
-        };
+        let begun = std::mem::take(&mut self.begun);
+        let removes = common.stanza.remove.iter().filter(|_| begun);
+        let removed = removes.map(|verb| self.clean(verb)).fold(Ok(()), Error::join);
         self.adopt();
         let left = self.leave();
         let group = self.group.take().map_or(Ok(()), |group| group.remove());
-        let groups =
-            common.parent.as_ref().map_or(Ok(()), |parent| parent.clear(&[&format!("-{}", self.name)]));
+        let groups = common.parent.as_ref().map_or(Ok(()), |parent| parent.clear(&self.unique()));
         let files = isomark_core::site::remove_tree(&self.dir);
         [removed, left, group, groups, files].into_iter().fold(ended, Error::join)
+    }
+
+    fn clean(&self, verb: &Verb) -> Result<(), Error> {
+        let command = self.command(verb)?;
+        let words = command.words();
+        let told = command.run(CLEAN)?;
+        if verb.may_fail { Ok(()) } else { self.common.succeeded(&words, told).map(drop) }
     }
 
     /// Ends what still runs.
@@ -345,7 +376,7 @@ impl Instance for Tool {
     fn start(&mut self) -> Result<(), Error> {
         let common = Arc::clone(&self.common);
         let verb = &common.stanza.start;
-        let command = self.command(verb)?;
+        let command = self.start_command(verb)?;
         self.begun = true;
         if verb.streams {
             let (wire, ends) = Wire::new(self.spec.program.stdio)?;
@@ -394,7 +425,9 @@ impl Instance for Tool {
         let mut known = BTreeSet::new();
         let mut add = |pids: Vec<i32>, role: Role| {
             for pid in pids {
-                if !daemons.contains(&pid) && pid != own && known.insert(pid) {
+                let counted = || known.iter().any(|other| share_memory(*other, pid));
+                if !daemons.contains(&pid) && pid != own && !known.contains(&pid) && !counted() {
+                    known.insert(pid);
                     processes.push((pid, role));
                 }
             }

@@ -239,7 +239,7 @@ impl Runtime for External<'_> {
 /// The version in what a tool prints: what stands for `{}` in the pattern, up to a blank.
 fn read_version(said: &str, pattern: &str) -> Option<String> {
     let (before, after) = pattern.split_once("{}")?;
-    let rest = said.split_once(before)?.1;
+    let rest = said.trim_start().split_once(before)?.1;
     let end = rest.find(|c: char| c.is_whitespace() || after.starts_with(c)).unwrap_or(rest.len());
     let version = rest[..end].trim_end_matches([',', ';']);
     (!version.is_empty() && rest[end..].starts_with(after)).then(|| version.to_owned())
@@ -257,7 +257,8 @@ fn choose(stanza: &Stanza, given: &BTreeMap<String, String>) -> Result<BTreeMap<
         choices.insert(name.clone(), param.default.get_ref().clone());
     }
     if stanza.needs.contains(&Need::OciBundle) {
-        for choice in &CHOICES {
+        // A stanza may say how its tool is told one of them.
+        for choice in CHOICES.iter().filter(|choice| !stanza.params.contains_key(choice.name)) {
             let words = choice.words.iter().map(|(word, _)| *word).collect();
             allowed.insert(choice.name, (choice.about, words));
             choices.insert(choice.name.to_owned(), choice.words[0].0.to_owned());

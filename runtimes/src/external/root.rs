@@ -53,6 +53,8 @@ pub(crate) fn private(root: &Path) -> Vec<PathBuf> {
 pub(crate) fn archive(path: &Path, image: &Image, more: &RootFiles) -> Result<(), Error> {
     let write = || {
         let mut tar = tar::Builder::new(File::create(path)?);
+        // Without an entry of its own the root gets a mode of the engine's choice, which may forbid writing.
+        entry(&mut tar, "./", 0o755, None)?;
         for name in DIRECTORIES.into_iter().chain(more.directories.iter().map(String::as_str)) {
             entry(&mut tar, name.trim_start_matches('/'), 0o755, None)?;
         }

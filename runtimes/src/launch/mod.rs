@@ -14,4 +14,4 @@ pub(crate) use child::{Child, orphans, poll_until};
 pub(crate) use pipes::{Capture, Ends, Wire, pipe};
 pub(crate) use running::Running;
 pub(crate) use step::{Launch, Step, c};
-pub(crate) use sys::{adopt_descendants, loopback_up, wake};
+pub(crate) use sys::{adopt_descendants, loopback_up, share_memory, wake};

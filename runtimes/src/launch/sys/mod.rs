@@ -7,7 +7,7 @@ mod wait;
 
 pub(super) use clone::{Plan, Stack, Word, spawn};
 pub(crate) use network::{loopback_up, wake};
-pub(crate) use wait::adopt_descendants;
+pub(crate) use wait::{adopt_descendants, share_memory};
 pub(super) use wait::{open, reap, signal};
 
 /// The thread-local of the suspended parent thread, which nobody else uses meanwhile.

@@ -14,6 +14,13 @@ pub(in crate::launch) fn open(pid: i32) -> std::io::Result<OwnedFd> {
     }
 }
 
+/// Whether two processes have one address space (`kcmp(2)`), which must not be counted twice.
+pub(crate) fn share_memory(a: i32, b: i32) -> bool {
+    const KCMP_VM: i32 = 1;
+    // SAFETY: plain numbers; compares two kernel objects and returns their order.
+    unsafe { libc::syscall(libc::SYS_kcmp, a, b, KCMP_VM, 0, 0) == 0 }
+}
+
 /// Makes this process the parent of what its descendants leave behind (`PR_SET_CHILD_SUBREAPER`, prctl(2)).
 pub(crate) fn adopt_descendants() -> std::io::Result<()> {
     // SAFETY: plain numbers.

@@ -32,6 +32,10 @@ impl Runtime for Named<'_> {
         self.inner.probe()
     }
 
+    fn prepare(&self, spec: &Spec) -> Result<(), Error> {
+        self.inner.prepare(spec)
+    }
+
     fn create(&self, spec: &Spec) -> Result<Box<dyn Instance>, Error> {
         self.inner.create(spec)
     }

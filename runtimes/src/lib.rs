@@ -29,13 +29,16 @@ pub use guest::Kernels;
 pub struct Options {
     /// The kernel of guests that bring one (`--kernel`, `ISOMARK_KERNEL`).
     pub kernel: Option<PathBuf>,
+    /// A directory of the user's own stanzas (`--catalogue`, `ISOMARK_CATALOGUE`).
+    pub catalogue: Option<PathBuf>,
 }
 
 impl Options {
     /// As the environment says.
     #[must_use]
     pub fn from_env() -> Self {
-        Self { kernel: std::env::var_os("ISOMARK_KERNEL").filter(|v| !v.is_empty()).map(PathBuf::from) }
+        let path = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        Self { kernel: path("ISOMARK_KERNEL"), catalogue: path("ISOMARK_CATALOGUE") }
     }
 
     /// The kernel of guests: the one that is named, or one below the directory in which the site lies.
@@ -77,6 +80,7 @@ pub fn shelf_with<'s>(site: &'s Site, options: &Options) -> Vec<Box<dyn Runtime 
 /// The shelf with the catalogue: everything that a runtime's name can mean.
 pub struct Shelf<'s> {
     site: &'s Site,
+    options: Options,
     stanzas: Vec<Arc<Stanza>>,
 }
 
@@ -86,13 +90,23 @@ impl<'s> Shelf<'s> {
     /// # Errors
     /// [`Error::Input`] naming file, line and key of a stanza that is wrong.
     pub fn open(site: &'s Site, catalogue: Option<&Path>) -> Result<Self, Error> {
-        Ok(Self { site, stanzas: catalogue::load(catalogue)? })
+        let catalogue = catalogue.map(Path::to_owned);
+        Self::with(site, Options { catalogue, ..Options::from_env() })
+    }
+
+    /// The same, with all that the user may say.
+    ///
+    /// # Errors
+    /// As [`Shelf::open`].
+    pub fn with(site: &'s Site, options: Options) -> Result<Self, Error> {
+        let stanzas = catalogue::load(options.catalogue.as_deref())?;
+        Ok(Self { site, options, stanzas })
     }
 
     /// The runtimes that isomark brings along, and their floors.
     #[must_use]
     pub fn built_in(&self) -> Vec<Box<dyn Runtime + 's>> {
-        shelf(self.site)
+        shelf_with(self.site, &self.options)
     }
 
     /// The runtimes of the catalogue as they stand there.
@@ -117,7 +131,7 @@ impl<'s> Shelf<'s> {
     #[must_use]
     pub fn is_built_in(&self, name: &str) -> bool {
         // QEMU has a driver of its own here, but it is a program of the host's.
-        name != qemu::NAME && shelf(self.site).iter().any(|runtime| runtime.name() == name)
+        name != qemu::NAME && shelf_with(self.site, &self.options).iter().any(|runtime| runtime.name() == name)
     }
 
     /// Whether a parameter is one of the runtime's own; any other is for the scenario.
@@ -127,7 +141,7 @@ impl<'s> Shelf<'s> {
             return qemu::PARAMS.contains(&key);
         }
         let stanza = self.stanzas.iter().find(|stanza| stanza.name.get_ref() == name);
-        stanza.is_some_and(|stanza| stanza.params.keys().any(|known| known == key))
+        stanza.is_some_and(|stanza| external::takes(stanza, key))
     }
 
     /// The runtime that a variant names.
@@ -140,10 +154,10 @@ impl<'s> Shelf<'s> {
             return Ok(Box::new(External::new(self.site, stanza, variant)?));
         }
         if name == qemu::NAME {
-            let kernels = Options::from_env().kernels(self.site);
+            let kernels = self.options.kernels(self.site);
             return Ok(Box::new(qemu::Qemu::new(self.site, kernels, variant)?));
         }
-        let built_in = shelf(self.site).into_iter().filter(|runtime| runtime.kind() != Kind::Floor);
+        let built_in = shelf_with(self.site, &self.options).into_iter().filter(|runtime| runtime.kind() != Kind::Floor);
         let mut names = self.stanzas.iter().map(|stanza| stanza.name.get_ref().clone()).collect::<Vec<_>>();
         for runtime in built_in {
             if runtime.name() == name {

@@ -74,18 +74,21 @@ pub(crate) enum Format {
     Json,
 }
 
-/// What guests with a kernel of their own boot.
+/// What runtimes may be told: what guests with a kernel of their own boot, and stanzas of the user's own.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Guest {
     /// Kernel that guests boot: a bzImage or an ELF vmlinux (found below the state directory by default)
     #[arg(long, env = "ISOMARK_KERNEL", value_name = "FILE")]
     pub kernel: Option<PathBuf>,
+    /// Folder of your own stanzas of runtimes
+    #[arg(long, env = "ISOMARK_CATALOGUE", value_name = "DIR")]
+    pub catalogue: Option<PathBuf>,
 }
 
 /// `isomark run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  isomark run                                        the quick plan on every runtime\n  isomark run --runtime process,microvm --scenario startup --runs 100\n  isomark run --program '/bin/busybox true'          your own static program in every runtime\n  isomark run --resume bench-results/latest          go on with a run that was cut short"
+    after_help = "Examples:\n  isomark run                                        the quick plan on every runtime\n  isomark run --runtime process,microvm --scenario startup --runs 100\n  isomark run --runtime all --scenario startup       every runtime that is installed\n  isomark run --runtime 'process,docker{network=bridge}'\n  isomark run --program '/bin/busybox true'          your own static program in every runtime\n  isomark run --resume bench-results/latest          go on with a run that was cut short"
 )]
 pub(crate) struct Run {
     #[command(flatten)]
@@ -93,8 +96,8 @@ pub(crate) struct Run {
     /// Plan: a name from `isomark list`, or a TOML file
     #[arg(long, env = "ISOMARK_PLAN", value_name = "NAME|FILE")]
     pub plan: Option<String>,
-    /// Only these runtimes
-    #[arg(long, env = "ISOMARK_RUNTIME", value_delimiter = ',', value_name = "A,B")]
+    /// Only these runtimes: SPECs as NAME[@BINARY][{key=value,...}], or "all" that are installed (the built-in ones by default)
+    #[arg(long, env = "ISOMARK_RUNTIME", value_name = "A,B")]
     pub runtime: Vec<String>,
     /// Only these scenarios
     #[arg(long, env = "ISOMARK_SCENARIO", value_delimiter = ',', value_name = "X,Y")]
@@ -245,7 +248,7 @@ pub(crate) struct Trials {
 pub(crate) struct Exec {
     #[command(flatten)]
     pub guest: Guest,
-    /// Runtime
+    /// Runtime: a SPEC as NAME[@BINARY][{key=value,...}]
     #[arg(long, env = "ISOMARK_RUNTIME", value_name = "R")]
     pub runtime: String,
     /// Memory limit of a container, RAM of a virtual machine

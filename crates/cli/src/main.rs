@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr; the exit code says what happened (see [`exit`]).
 
 mod args;
+mod chosen;
 mod ci;
 mod elsewhere;
 mod exit;

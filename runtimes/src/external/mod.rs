@@ -248,6 +248,12 @@ fn read_version(said: &str, pattern: &str) -> Option<String> {
 /// Parameters by name: what each is, and the words that it allows.
 type Allowed<'s> = BTreeMap<&'s str, (&'s str, Vec<&'s str>)>;
 
+/// Whether a stanza has a parameter of that name.
+pub(crate) fn takes(stanza: &Stanza, name: &str) -> bool {
+    let bundle = stanza.needs.contains(&Need::OciBundle);
+    stanza.params.contains_key(name) || (bundle && CHOICES.iter().any(|choice| choice.name == name))
+}
+
 /// Every parameter with its word.
 fn choose(stanza: &Stanza, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
     let mut choices = BTreeMap::new();

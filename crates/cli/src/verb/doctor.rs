@@ -6,7 +6,7 @@ use anyhow::Result;
 use isomark_core::record::{Host, Warning};
 use isomark_engine::plan::Found;
 use isomark_engine::{host, settle};
-use isomark_runtimes::{embedded, kvm, tsc};
+use isomark_runtimes::{Shelf, embedded, kvm, tsc};
 use serde::Serialize;
 
 use super::list::{Entry, entries, table};
@@ -35,7 +35,7 @@ pub(crate) fn doctor(args: &args::Doctor) -> Result<u8> {
     let host = host::read(probed);
     let mut warnings = host.warnings.clone();
     warnings.extend(own_warnings());
-    let findings = Findings { host, runtimes: entries(&shelf), warnings };
+    let findings = Findings { host, runtimes: entries(&shelf)?, warnings };
     let mut out = std::io::stdout().lock();
     match args.format {
         Format::Json => {
@@ -44,7 +44,9 @@ pub(crate) fn doctor(args: &args::Doctor) -> Result<u8> {
         }
         Format::Human => human(&mut out, &findings)?,
     }
-    let found = shelf.iter().map(|r| Found::probe(r.as_ref())).collect::<Vec<_>>();
+    let all = shelf.built_in().into_iter().chain(shelf.catalogue()?).collect::<Vec<_>>();
+    let required = all.iter().filter(|r| args.require.iter().any(|name| name == r.name()));
+    let found = required.map(|r| Found::probe(r.as_ref())).collect::<Vec<_>>();
     super::run::require(&found, &args.require)?;
     Ok(exit::FINE)
 }
@@ -91,9 +93,17 @@ fn human(out: &mut impl Write, findings: &Findings) -> Result<()> {
             (Some(reason), Some(remedy)) => format!("{reason}\n→ {remedy}"),
             _ => String::new(),
         };
-        runtimes.add_row([r.name.as_str(), r.status, &advice]);
+        runtimes.add_row([r.name.as_str(), &r.told(), &advice]);
     }
     writeln!(out, "{runtimes}")?;
+    let from_catalogue =
+        findings.runtimes.iter().filter(|r| r.source == "catalogue" && r.status == "available");
+    writeln!(
+        out,
+        "\n{} runtimes of the catalogue are installed: isomark run measures them when they are named, or with \
+         --runtime all",
+        from_catalogue.count()
+    )?;
     for warning in &findings.warnings {
         writeln!(out, "\nwarning: {}\n→ {}", warning.cause, warning.remedy)?;
     }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use isomark_core::runtime::{Program, Stdio};
 use isomark_core::trial::DEFAULT_TASKS;
-use isomark_core::{Error, Image, Kind, Runtime, Spec, Usage};
+use isomark_core::{Error, Image, Runtime, Spec, Usage};
 use isomark_engine::{host, settle};
+use isomark_runtimes::Shelf;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -43,7 +44,7 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
         deadline: args.deadline.unwrap_or(FOREVER),
     };
     let asked = watch(place.site())?;
-    let usage = once(runtime, &spec);
+    let usage = once(runtime.as_ref(), &spec);
     while asked.load(Ordering::Relaxed) {
         // The instance ended because it was taken away: that thread ends this process, with the signal's own code.
         std::thread::park();
@@ -61,16 +62,12 @@ fn once(runtime: &dyn Runtime, spec: &Spec) -> Result<Usage, Error> {
     Error::join(usage, instance.remove())
 }
 
-fn pick<'s>(shelf: &'s [Box<dyn Runtime + 's>], name: &str) -> Result<&'s dyn Runtime> {
-    let boxes = || shelf.iter().filter(|r| r.kind() != Kind::Floor);
-    let runtime = boxes().find(|r| r.name() == name).ok_or_else(|| {
-        let known = boxes().map(|r| r.name()).collect::<Vec<_>>().join(", ");
-        Error::Input(format!("runtime {name:?} is not on the shelf: {known}"))
-    })?;
+fn pick<'s>(shelf: &Shelf<'s>, name: &str) -> Result<Box<dyn Runtime + 's>> {
+    let runtime = shelf.find(&name.parse()?)?;
     if let Err(why) = runtime.probe() {
         bail!(With(exit::UNFIT, format!("{name} is unavailable: {}; remedy: {}", why.reason, why.remedy)));
     }
-    Ok(runtime.as_ref())
+    Ok(runtime)
 }
 
 /// Ends the instance with this process when a signal asks for it: instances die with the harness, and what it made on

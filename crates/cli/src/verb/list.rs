@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
 use isomark_core::{Kind, Params, Runtime};
+use isomark_runtimes::Shelf;
 use isomark_scenarios::{PLANS, SHELF};
 use serde::Serialize;
 
@@ -26,6 +27,10 @@ struct Listing {
 pub(crate) struct Entry {
     pub name: String,
     pub kind: Kind,
+    /// `built-in`, or `catalogue`: measured when it is named, or with `--runtime all`.
+    pub source: &'static str,
+    /// Whether the conformance suite passes with it.
+    pub verified: bool,
     pub status: &'static str,
     pub version: Option<String>,
     pub reason: Option<String>,
@@ -52,7 +57,7 @@ pub(crate) fn list(args: &args::List) -> Result<u8> {
     let shelf = super::shelf(place.site(), &args.guest)?;
     let listing = Listing {
         payload_sha256: isomark_core::image::sha256(isomark_runtimes::embedded::PAYLOAD),
-        runtimes: entries(&shelf),
+        runtimes: entries(&shelf)?,
         scenarios: SHELF.iter().map(question).collect(),
         plans: plans()?,
     };
@@ -68,16 +73,36 @@ pub(crate) fn list(args: &args::List) -> Result<u8> {
 }
 
 /// Every runtime but the floors, which are no ways of running anything.
-pub(crate) fn entries(shelf: &[Box<dyn Runtime + '_>]) -> Vec<Entry> {
+pub(crate) fn entries(shelf: &Shelf<'_>) -> Result<Vec<Entry>> {
     let entry = |runtime: &dyn Runtime| {
         let (status, version, why) = match runtime.probe() {
             Ok(identity) => ("available", Some(identity.version), None),
             Err(why) => ("unavailable", None, Some(why)),
         };
         let (reason, remedy) = why.map(|why| (why.reason, why.remedy)).unzip();
-        Entry { name: runtime.name().into(), kind: runtime.kind(), status, version, reason, remedy }
+        let verified = shelf.verified(runtime.name());
+        Entry {
+            name: runtime.name().into(),
+            kind: runtime.kind(),
+            source: if verified.is_some() { "catalogue" } else { "built-in" },
+            verified: verified.unwrap_or(true),
+            status,
+            version,
+            reason,
+            remedy,
+        }
     };
-    shelf.iter().filter(|r| r.kind() != Kind::Floor).map(|r| entry(r.as_ref())).collect()
+    let all = shelf.built_in().into_iter().chain(shelf.catalogue()?);
+    Ok(all.filter(|r| r.kind() != Kind::Floor).map(|r| entry(r.as_ref())).collect())
+}
+
+impl Entry {
+    /// Its status with what a reader must know of it.
+    pub(crate) fn told(&self) -> String {
+        let version = self.version.as_ref().map_or(String::new(), |version| format!(" {version}"));
+        let untried = if self.verified { "" } else { " (stanza not verified)" };
+        format!("{}{version}{untried}", self.status)
+    }
 }
 
 fn question(scenario: &isomark_core::Scenario) -> Question {
@@ -94,15 +119,14 @@ fn plans() -> Result<Vec<PlanEntry>> {
 }
 
 fn human(out: &mut impl Write, listing: &Listing) -> Result<()> {
-    let mut runtimes = table(&["runtime", "kind", "status", "reason and remedy"]);
+    let mut runtimes = table(&["runtime", "kind", "source", "status", "reason and remedy"]);
     for r in &listing.runtimes {
-        let status = r.version.as_ref().map_or(r.status.to_owned(), |v| format!("{} {v}", r.status));
         let why = [r.reason.as_deref(), r.remedy.as_deref()]
             .into_iter()
             .flatten()
             .collect::<Vec<_>>()
             .join("; remedy: ");
-        runtimes.add_row([r.name.as_str(), r.kind.word(), &status, &why]);
+        runtimes.add_row([r.name.as_str(), r.kind.word(), r.source, &r.told(), &why]);
     }
     let mut scenarios = table(&["scenario", "question", "metrics"]);
     for s in &listing.scenarios {

@@ -15,7 +15,8 @@ pub(crate) mod run;
 pub(crate) mod shell;
 pub(crate) mod trials;
 
-use isomark_core::{Error, Runtime, Site};
+use isomark_core::{Error, Site};
+use isomark_runtimes::Shelf;
 
 use crate::args;
 
@@ -23,8 +24,9 @@ use crate::args;
 ///
 /// # Errors
 /// If a file that it names cannot be what it is named as.
-pub(crate) fn shelf<'s>(site: &'s Site, guest: &args::Guest) -> Result<Vec<Box<dyn Runtime + 's>>, Error> {
-    let options = isomark_runtimes::Options { kernel: guest.kernel.clone() };
+pub(crate) fn shelf<'s>(site: &'s Site, guest: &args::Guest) -> Result<Shelf<'s>, Error> {
+    let (kernel, catalogue) = (guest.kernel.clone(), guest.catalogue.clone());
+    let options = isomark_runtimes::Options { kernel, catalogue };
     options.check()?;
-    Ok(isomark_runtimes::shelf_with(site, &options))
+    Shelf::with(site, options)
 }

@@ -18,9 +18,11 @@ use isomark_engine::plan::{Ask, Found, Plan, Selection, expand, select};
 use isomark_engine::run::End;
 use isomark_report::Options;
 use isomark_report::precision::Target;
+use isomark_runtimes::Shelf;
 use isomark_scenarios::{PLANS, SHELF};
 
 use crate::args::{self, Format};
+use crate::chosen::Chosen;
 use crate::exit::{self, With};
 use crate::measure::{self, Asked, Prepared, append_step_summary, bench, carry_out, payload};
 use crate::place::Place;
@@ -33,12 +35,21 @@ pub(crate) fn run(args: &args::Run) -> Result<u8> {
     let interrupt = Interrupt::install().context("install signal handlers")?;
     let place = Place::take()?;
     let shelf = super::shelf(place.site(), &args.guest)?;
-    let shelf = shelf.iter().map(AsRef::as_ref).collect::<Vec<_>>();
-    let began = Instant::now();
     let stored = args.resume.as_deref().map(Folder::open).transpose()?;
+    let chosen = match &stored {
+        Some((_, run)) => {
+            Chosen::again(&shelf, &run.runtimes.iter().map(|r| r.name.clone()).collect::<Vec<_>>())?
+        }
+        None => Chosen::of(&shelf, &args.runtime)?,
+    };
+    for name in chosen.unverified(&shelf) {
+        eprintln!("isomark: the stanza of {name} was never tried (verified = false): check what it does");
+    }
+    let runtimes = chosen.runtimes.iter().map(AsRef::as_ref).collect::<Vec<_>>();
+    let began = Instant::now();
     let mut prepared = match &stored {
-        Some((folder, run)) => resume(args, folder.clone(), run.clone(), place.site(), &shelf)?,
-        None => begin(args, place.site(), &shelf)?,
+        Some((folder, run)) => resume(args, folder.clone(), run.clone(), place.site(), &runtimes)?,
+        None => begin(args, place.site(), &runtimes, &chosen.names)?,
     };
     prepared.budget = args.time_budget.or(prepared.budget);
     let (end, code) = carry_out(&prepared, &interrupt, (began, args.quiet))?;
@@ -46,13 +57,18 @@ pub(crate) fn run(args: &args::Run) -> Result<u8> {
     Ok(code)
 }
 
-fn begin<'a>(args: &args::Run, site: &Site, shelf: &[&'a dyn Runtime]) -> Result<Prepared<'a>> {
+fn begin<'a>(
+    args: &args::Run,
+    site: &Site,
+    shelf: &[&'a dyn Runtime],
+    names: &[String],
+) -> Result<Prepared<'a>> {
     let (payload, record) = payload(args.payload.as_deref(), site)?;
     let program = args.program.as_deref().map(parse_program).transpose()?;
     let plan = plan(args, program.is_some())?;
     // Who asks for a number of runs gets that number.
     let budget = plan.budget_s.filter(|_| args.runs.is_none()).map(Duration::from_secs);
-    let selection = Selection { runtimes: args.runtime.clone(), scenarios: args.scenario.clone() };
+    let selection = Selection { runtimes: names.to_vec(), scenarios: args.scenario.clone() };
     let found = select(shelf, &selection)?;
     require(&found, &args.require)?;
     let (bench, host) = bench(args.deadline, payload, program, site);

@@ -91,11 +91,12 @@ impl Ground {
         serde_json::from_slice(&self.expect(&["list", "--format", "json"], 0).stdout).unwrap()
     }
 
-    /// Runtimes that can run here; those that cannot are skipped aloud.
+    /// Runtimes of isomark's own that can run here; those that cannot are skipped aloud.
     pub(crate) fn runtimes(&self) -> Vec<String> {
         let listing = self.listing();
         let mut available = Vec::new();
-        for runtime in listing["runtimes"].as_array().unwrap() {
+        let runtimes = listing["runtimes"].as_array().unwrap();
+        for runtime in runtimes.iter().filter(|r| r["source"] == "built-in") {
             match runtime["status"].as_str() {
                 Some("available") => available.push(text(&runtime["name"])),
                 _ => skipped(&text(&runtime["name"]), &text(&runtime["reason"])),

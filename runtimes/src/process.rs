@@ -40,8 +40,18 @@ impl Runtime for Process<'_> {
             can: vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Disk, Ability::Programs],
             folded: vec![(Phase::Create, Phase::Start)],
             provisions: vec!["host".into()],
-            details: [("isolation".into(), "none: the host's root, users, network and processes".into())]
-                .into(),
+            details: [
+                ("isolation", "none: the host's root, users, network and processes"),
+                ("network", "the host's"),
+                ("seccomp", "off"),
+                ("userns", "none: the caller's user"),
+                ("limits", "none"),
+                ("rootfs", "the host's"),
+                ("console", "none: pipes"),
+                ("namespaces", "none"),
+            ]
+            .map(|(key, fact)| (key.to_owned(), fact.to_owned()))
+            .into(),
             ..Identity::default()
         })
     }

@@ -33,7 +33,10 @@ fn metrics(params: &Params) -> Vec<Metric> {
         return always.into_iter().chain([Metric::size("marginal-cgroup").if_any()]).collect();
     }
     let always = ["pss", "uss", "rss"].map(Metric::size);
-    always.into_iter().chain(["cgroup", "guest-ram", "vmm"].map(|name| Metric::size(name).if_any())).collect()
+    always
+        .into_iter()
+        .chain(["cgroup", "guest-ram", "vmm", "helpers", "daemon"].map(|name| Metric::size(name).if_any()))
+        .collect()
 }
 
 fn settle(params: &Params, _: &Bench) -> Result<Params, Refusal> {
@@ -83,6 +86,8 @@ fn single(trial: &Trial<'_>) -> Result<(), Error> {
         ("cgroup", memory.cgroup),
         ("guest-ram", memory.guest_ram),
         ("vmm", memory.vmm),
+        ("helpers", memory.helpers),
+        ("daemon", memory.daemon),
     ];
     for (name, bytes) in modes {
         bytes.into_iter().for_each(|bytes| trial.note(name, bytes as f64));

@@ -24,6 +24,10 @@ pub struct Memory {
     pub cgroup: Option<u64>,
     /// Guest RAM that is resident on the host.
     pub guest_ram: Option<u64>,
+    /// PSS of the processes that exist for this instance beside its program: shim, monitor, client.
+    pub helpers: Option<u64>,
+    /// PSS of processes that all instances share, which none of the other figures contains: a fixed cost.
+    pub daemon: Option<u64>,
     /// PSS of a virtual machine beyond its guest's RAM.
     pub vmm: Option<u64>,
 }
@@ -34,13 +38,22 @@ pub struct Memory {
 /// If a process has gone or its maps cannot be read.
 pub fn memory(anatomy: &Anatomy) -> Result<Memory, Error> {
     let mut sum = Memory::default();
-    for (pid, _) in anatomy.processes.iter().filter(|(_, role)| *role != Role::Daemon) {
+    for (pid, role) in &anatomy.processes {
         let path = format!("/proc/{pid}/smaps_rollup");
         let text = fs::read_to_string(&path).map_err(|e| Error::os(format!("read {path}"), e))?;
         // A process that has just ended has an empty file: that is a failure and not an instance without memory.
         let need = |name: &str| field(&text, name).ok_or_else(|| lacking(&path, name));
+        let pss = need("Pss:")?;
+        match role {
+            Role::Daemon => {
+                *sum.daemon.get_or_insert(0) += pss;
+                continue;
+            }
+            Role::Helper => *sum.helpers.get_or_insert(0) += pss,
+            Role::Program => {}
+        }
         sum.uss += need("Private_Clean:")? + need("Private_Dirty:")?;
-        sum.pss += need("Pss:")?;
+        sum.pss += pss;
         sum.rss += need("Rss:")?;
     }
     sum.cgroup = anatomy.cgroup.as_deref().and_then(charged);

@@ -24,6 +24,7 @@ mod companions;
 pub mod controls;
 pub mod dataset;
 pub mod export;
+pub mod fairness;
 pub mod fmt;
 pub mod gate;
 pub mod headline;

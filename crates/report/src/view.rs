@@ -10,6 +10,7 @@ use crate::answers;
 use crate::charts::svg::svg;
 use crate::charts::{self, Chart};
 use crate::controls;
+use crate::fairness::{Fairness, fairness};
 use crate::fmt;
 use crate::summary::{Figure, Summary};
 use crate::tables::{self, Table};
@@ -41,6 +42,8 @@ pub struct View {
     pub sections: Vec<Section>,
     /// What the controls say, if there are some.
     pub controls: Option<ControlsView>,
+    /// What else is different between the runtimes.
+    pub fairness: Fairness,
     /// Warnings: cause and remedy.
     pub warnings: Vec<Warning>,
     /// How to measure it again.
@@ -171,6 +174,7 @@ pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
         rows: rows(summary),
         sections: summary.scenarios().into_iter().map(|name| section(run, summary, name, drawn)).collect(),
         controls: controls(summary),
+        fairness: fairness(run),
         warnings: warnings(summary),
         reproduce: reproduce(run),
         command: again(run),

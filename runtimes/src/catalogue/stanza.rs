@@ -26,6 +26,9 @@ pub(crate) struct Stanza {
     pub(crate) homepage: String,
     /// Whether the conformance suite passes with it. What is not verified is shown, and measured only when named.
     pub(crate) verified: bool,
+    /// Whether its commands set the spec's limits on memory, CPU time and tasks.
+    #[serde(default)]
+    pub(crate) limits: bool,
     /// Whether it needs root.
     #[serde(default)]
     pub(crate) root: bool,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use isomark_core::Spec;
 use serde_json::{Value, json};
 
-use super::root::PROGRAM;
+use super::root::inside;
 use crate::namespace::{FILES, refused};
 
 /// A choice that every stanza with a bundle has.
@@ -77,7 +77,7 @@ pub(crate) fn config(
 ) -> String {
     let is = |name: &str, word: &str| choices.get(name).is_some_and(|chosen| chosen == word);
     let program = &spec.program;
-    let args = std::iter::once(PROGRAM.to_owned()).chain(program.args.iter().cloned()).collect::<Vec<_>>();
+    let args = std::iter::once(inside(program)).chain(program.args.iter().cloned()).collect::<Vec<_>>();
     let mut env = program.env.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
     if !program.env.iter().any(|(key, _)| key == "PATH") {
         // Some runtimes look every program up along PATH, and refuse to start one without.

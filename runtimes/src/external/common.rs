@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use isomark_core::{Error, Exit, Image, Site, Spec};
+use isomark_core::image::sha256;
+use isomark_core::{Error, Exit, Program, Site, Spec};
 
 use super::command::{Command, Told, said};
 use super::ground::Ground;
@@ -190,22 +191,22 @@ impl Common {
     /// What the host or the tool refused.
     pub(crate) fn prepared(&self, spec: &Spec) -> Result<Option<PathBuf>, Error> {
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-        let sha256 = spec.program.image.sha256();
+        let key = name_of(&spec.program);
         let archive = self.stanza.needs.contains(&Need::ImageArchive);
-        if let Some(path) = images.get(sha256) {
+        if let Some(path) = images.get(&key) {
             return Ok(archive.then(|| path.clone()));
         }
-        let path = self.home.join(format!("image-{}.tar", &sha256[..16]));
+        let path = self.home.join(format!("{key}.tar"));
         if archive {
-            root::archive(&path, &spec.program.image, &self.stanza.root_files)?;
+            root::archive(&path, &spec.program, &self.stanza.root_files)?;
         }
         let mut values = self.values.clone();
         values.insert("image".into(), text(&path).into());
-        values.extend(of_program(&spec.program.image));
+        values.extend(of_program(&spec.program));
         for verb in &self.stanza.prepare {
             self.run(&verb.command, &values, &Spec { deadline: PREPARE, ..spec.clone() })?;
         }
-        images.insert(sha256.to_owned(), path.clone());
+        images.insert(key, path.clone());
         Ok(archive.then_some(path))
     }
 
@@ -218,10 +219,16 @@ impl Common {
 /// Bound on importing an image.
 const PREPARE: std::time::Duration = std::time::Duration::from_secs(120);
 
-/// Placeholders of a program: images are named after its hash.
-pub(crate) fn of_program(image: &Image) -> Values {
-    let name = format!("isomark-{}", &image.sha256()[..16]);
-    [("program".to_owned(), Value::from(root::PROGRAM)), ("image-name".to_owned(), name.into())].into()
+/// Placeholders of a program.
+pub(crate) fn of_program(program: &Program) -> Values {
+    let values = [("program", root::inside(program)), ("image-name", name_of(program))];
+    values.map(|(key, value)| (key.to_owned(), Value::One(value))).into()
+}
+
+/// Images are named after the program's bytes and its name.
+fn name_of(program: &Program) -> String {
+    let name = sha256(root::inside(program).as_bytes());
+    format!("isomark-{}-{}", &program.image.sha256()[..16], &name[..8])
 }
 
 /// A path as text.

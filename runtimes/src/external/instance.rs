@@ -84,7 +84,7 @@ impl Tool {
         let stanza = &common.stanza;
         fs::create_dir_all(&self.dir).map_err(|e| Error::os(format!("make {}", self.dir.display()), e))?;
         self.values = common.values.clone();
-        self.values.extend(of_program(&self.spec.program.image));
+        self.values.extend(of_program(&self.spec.program));
         let host = self.name.clone();
         let unique = self.unique();
         let group = common.parent.as_ref().map(|parent| format!("{}/{unique}", parent.path()));
@@ -105,7 +105,7 @@ impl Tool {
         self.program_values()?;
         if stanza.needs.iter().any(|need| matches!(need, Need::Rootfs | Need::OciBundle)) {
             let root = self.dir.join("rootfs");
-            root::make(&root, &self.spec.program.image, &stanza.root_files)?;
+            root::make(&root, &self.spec.program, &stanza.root_files)?;
             self.values.insert("rootfs".into(), text(&root).into());
             self.root = Some(root);
         }
@@ -465,7 +465,8 @@ impl Tool {
 
     fn private(&self) -> Vec<PathBuf> {
         let command = &self.common.stanza.disk.private_command;
-        let mut all = self.root.as_deref().map(root::private).unwrap_or_default();
+        let mut all =
+            self.root.as_deref().map(|root| root::private(root, &self.spec.program)).unwrap_or_default();
         if !command.is_empty()
             && let Ok(told) = self.common.run(command, &self.values, &self.spec)
         {

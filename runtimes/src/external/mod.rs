@@ -23,7 +23,7 @@ use isomark_core::{
 };
 
 use crate::catalogue::Stanza;
-use crate::catalogue::stanza::{ExitForm, Need};
+use crate::catalogue::stanza::{ExitForm, GroupUse, Need};
 use crate::catalogue::template::{Value, Values, fill, fill_all};
 use bundle::CHOICES;
 use command::Command;
@@ -115,9 +115,8 @@ impl<'s> External<'s> {
         let version = self.version(&values)?;
         let mut can = vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Programs];
         let provision = self.provision();
-        if provision.is_some() {
-            can.push(Ability::Disk);
-        }
+        can.extend(provision.is_some().then_some(Ability::Disk));
+        can.extend(self.limits().then_some(Ability::Limits));
         let binary = tools.get("tool").cloned().unwrap_or_default();
         Ok(Identity {
             version,
@@ -132,6 +131,13 @@ impl<'s> External<'s> {
             files: vec![binary],
             ..Identity::default()
         })
+    }
+
+    /// Whether instances get the spec's limits: from a group that isomark makes, a bundle, or the stanza's commands.
+    fn limits(&self) -> bool {
+        let bundle = self.stanza.needs.contains(&Need::OciBundle);
+        let on = self.choices.get("limits").is_some_and(|word| word == "on");
+        self.stanza.limits || self.stanza.group == GroupUse::Join || (bundle && on)
     }
 
     fn provision(&self) -> Option<String> {

@@ -6,12 +6,17 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use isomark_core::{Error, Image};
+use isomark_core::{Error, Program};
 
 use crate::catalogue::stanza::RootFiles;
 
-/// The program's path inside.
-pub(crate) const PROGRAM: &str = "/program";
+/// The program's path inside. Tools give a program its path as its name, and some programs go by that.
+pub(crate) fn inside(program: &Program) -> String {
+    let name = program.name.rsplit('/').next().unwrap_or_default();
+    let safe = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.+".contains(c));
+    let usable = safe && !name.is_empty() && !name.starts_with('.') && !DIRECTORIES.contains(&name);
+    format!("/{}", if usable { name } else { "program" })
+}
 
 /// Directories of every root: where tools mount.
 const DIRECTORIES: [&str; 5] = ["proc", "dev", "sys", "tmp", "etc"];
@@ -20,7 +25,7 @@ const DIRECTORIES: [&str; 5] = ["proc", "dev", "sys", "tmp", "etc"];
 ///
 /// # Errors
 /// What the host refused.
-pub(crate) fn make(dir: &Path, image: &Image, more: &RootFiles) -> Result<(), Error> {
+pub(crate) fn make(dir: &Path, of: &Program, more: &RootFiles) -> Result<(), Error> {
     let fail = |path: &Path, e: std::io::Error| Error::os(format!("make {}", path.display()), e);
     for name in DIRECTORIES.into_iter().chain(more.directories.iter().map(String::as_str)) {
         let path = dir.join(name.trim_start_matches('/'));
@@ -31,26 +36,23 @@ pub(crate) fn make(dir: &Path, image: &Image, more: &RootFiles) -> Result<(), Er
         path.parent().map_or(Ok(()), fs::create_dir_all).map_err(|e| fail(&path, e))?;
         fs::write(&path, content).map_err(|e| fail(&path, e))?;
     }
-    let program = dir.join(PROGRAM.trim_start_matches('/'));
-    let linked =
-        fs::hard_link(image.path(), &program).or_else(|_| fs::copy(image.path(), &program).map(drop));
+    let (image, program) = (of.image.path(), dir.join(inside(of).trim_start_matches('/')));
+    let linked = fs::hard_link(image, &program).or_else(|_| fs::copy(image, &program).map(drop));
     linked.map_err(|e| fail(&program, e))
 }
 
 /// What an instance alone has in its root: everything but the program, whose bytes are the harness's.
-pub(crate) fn private(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn private(root: &Path, of: &Program) -> Vec<PathBuf> {
+    let program = root.join(inside(of).trim_start_matches('/'));
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.path())
-        .filter(|path| path != &root.join(PROGRAM.trim_start_matches('/')))
-        .collect()
+    entries.map(|entry| entry.path()).filter(|path| *path != program).collect()
 }
 
 /// Writes an archive of a root with the program in it.
 ///
 /// # Errors
 /// What the host refused.
-pub(crate) fn archive(path: &Path, image: &Image, more: &RootFiles) -> Result<(), Error> {
+pub(crate) fn archive(path: &Path, of: &Program, more: &RootFiles) -> Result<(), Error> {
     let write = || {
         let mut tar = tar::Builder::new(File::create(path)?);
         // Without an entry of its own the root gets a mode of the engine's choice, which may forbid writing.
@@ -61,8 +63,8 @@ pub(crate) fn archive(path: &Path, image: &Image, more: &RootFiles) -> Result<()
         for (name, content) in &more.files {
             entry(&mut tar, name.trim_start_matches('/'), 0o644, Some(content.as_bytes()))?;
         }
-        let program = fs::read(image.path())?;
-        entry(&mut tar, PROGRAM.trim_start_matches('/'), 0o755, Some(&program))?;
+        let program = fs::read(of.image.path())?;
+        entry(&mut tar, inside(of).trim_start_matches('/'), 0o755, Some(&program))?;
         tar.into_inner()?.sync_all()
     };
     write().map_err(|e| Error::os(format!("write {}", path.display()), e))

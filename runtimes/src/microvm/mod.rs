@@ -72,6 +72,13 @@ impl Runtime for Microvm<'_> {
             ("guest kernel", "isomark's own: tables and stubs; system calls are served by the VMM".into()),
             ("vmm sha256", isomark_core::image::sha256(embedded::VMM)),
             ("vCPUs", "1".into()),
+            ("network", "none".into()),
+            ("seccomp", "the program has its own kernel; on for the VMM".into()),
+            ("userns", "none: the VMM is the caller's user without capabilities".into()),
+            ("limits", "RAM and one vCPU".into()),
+            ("rootfs", "in the machine's memory".into()),
+            ("console", "none: pipes through the VMM".into()),
+            ("namespaces", "none: a virtual machine".into()),
             ("confinement", "own process, seccomp filter, no_new_privs, no capabilities".into()),
         ];
         Ok(Identity {

@@ -168,6 +168,14 @@ impl Runtime for Namespace<'_> {
             ("namespaces", "pid, mount, uts, ipc, net, cgroup, time"),
             ("user", user),
             ("limits", limits.as_str()),
+            ("network", "own namespace, loopback only"),
+            ("seccomp", "on: isomark's list"),
+            ("userns", if rooted() { "none: host uid 0 without capabilities" } else { "own, uid 0 mapped" }),
+            (
+                "rootfs",
+                "overlay over a shared directory, upper layer in memory unless the cell says otherwise",
+            ),
+            ("console", "none: pipes"),
             ("root", "overlay over a shared directory, /proc, minimal /dev, loopback up"),
             ("confinement", "no capabilities, no_new_privs, seccomp filter, rlimits"),
         ];

@@ -11,3 +11,4 @@ mod built_in;
 mod catalogue;
 mod checks;
 mod elf;
+mod stanzas;

@@ -131,7 +131,8 @@ impl<'s> Shelf<'s> {
     #[must_use]
     pub fn is_built_in(&self, name: &str) -> bool {
         // QEMU has a driver of its own here, but it is a program of the host's.
-        name != qemu::NAME && shelf_with(self.site, &self.options).iter().any(|runtime| runtime.name() == name)
+        name != qemu::NAME
+            && shelf_with(self.site, &self.options).iter().any(|runtime| runtime.name() == name)
     }
 
     /// Whether a parameter is one of the runtime's own; any other is for the scenario.
@@ -157,7 +158,8 @@ impl<'s> Shelf<'s> {
             let kernels = self.options.kernels(self.site);
             return Ok(Box::new(qemu::Qemu::new(self.site, kernels, variant)?));
         }
-        let built_in = shelf_with(self.site, &self.options).into_iter().filter(|runtime| runtime.kind() != Kind::Floor);
+        let built_in =
+            shelf_with(self.site, &self.options).into_iter().filter(|runtime| runtime.kind() != Kind::Floor);
         let mut names = self.stanzas.iter().map(|stanza| stanza.name.get_ref().clone()).collect::<Vec<_>>();
         for runtime in built_in {
             if runtime.name() == name {

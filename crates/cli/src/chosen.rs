@@ -35,7 +35,7 @@ impl<'s> Chosen<'s> {
                 continue;
             }
             let found = shelf.find(&variant)?;
-            if shelf.verified(&variant.runtime).is_some() {
+            if !runtimes.iter().any(|r| r.name() == name) {
                 runtimes.push(found);
             }
             names.push(name);

@@ -6,7 +6,7 @@ use anyhow::Result;
 use isomark_core::record::{Host, Warning};
 use isomark_engine::plan::Found;
 use isomark_engine::{host, settle};
-use isomark_runtimes::{Shelf, embedded, kvm, tsc};
+use isomark_runtimes::{embedded, kvm, tsc};
 use serde::Serialize;
 
 use super::list::{Entry, entries, table};

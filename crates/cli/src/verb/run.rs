@@ -18,7 +18,6 @@ use isomark_engine::plan::{Ask, Found, Plan, Selection, expand, select};
 use isomark_engine::run::End;
 use isomark_report::Options;
 use isomark_report::precision::Target;
-use isomark_runtimes::Shelf;
 use isomark_scenarios::{PLANS, SHELF};
 
 use crate::args::{self, Format};

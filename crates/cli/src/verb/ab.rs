@@ -270,7 +270,7 @@ fn verdict(findings: &[Finding], fail_on: &[FailOn]) -> Result<u8> {
         bail!(With(exit::NOTHING, "nothing was compared: no trial of both variants has values".into()));
     }
     let any = |class: Class| findings.iter().any(|f| f.counts_as() == class);
-    Ok(if any(Class::Regression) && fail_on.contains(&FailOn::Regression) {
+    Ok(if any(Class::Regression) {
         exit::REGRESSION
     } else if any(Class::Inconclusive) && fail_on.contains(&FailOn::Inconclusive) {
         exit::INCONCLUSIVE

@@ -25,7 +25,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
         let times = ["latency", "latency-p95", "latency-last", "growth"].map(Metric::time);
         rate.into_iter().chain(times).chain([Metric::size("peak-memory")]).collect()
     },
-    needs: |_| vec![Ability::Jobs],
+    needs: |params| given::needs(params).into_iter().chain([Ability::Jobs]).collect(),
     settle,
     iterate,
 };
@@ -34,7 +34,14 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 const INSTANCES: u64 = 50;
 
 fn settle(params: &Params, _: &Bench) -> Result<Params, Refusal> {
-    given::check("creation", params, &[("concurrency", Is::Number), ("instances", Is::Number)])?;
+    let own = [("concurrency", Is::Number), ("instances", Is::Number), given::ORIGIN];
+    given::check("creation", params, &own)?;
+    let params = &given::origin("creation", params.clone())?;
+    if params.text("origin") == Some("pool") {
+        return Err(Refusal::Input(
+            "creation: a pool is filled one by one, which is what would be timed".into(),
+        ));
+    }
     let params = given::number("creation", params.clone(), "instances", INSTANCES, 2..=1000)?;
     let most = params.number("instances").unwrap_or(INSTANCES);
     let params = given::number("creation", params, "concurrency", 1, 1..=most.min(64))?;

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use isomark_core::{Params, Refusal, Value};
+use isomark_core::{Ability, Origin, Params, Refusal, Value};
 
 /// What a parameter must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,23 @@ pub(crate) enum Is {
 
 /// What every scenario hands on to the runtime.
 const COMMON: [(&str, Is); 3] = [("memory", Is::Number), ("pages", Is::Word), ("provision", Is::Word)];
+
+/// What a start begins with, for the scenarios that may be told.
+pub(crate) const ORIGIN: (&str, Is) = ("origin", Is::Word);
+
+/// Whether the word of `origin` is one; a plan that gives none means a fresh start.
+pub(crate) fn origin(scenario: &str, params: Params) -> Result<Params, Refusal> {
+    if params.text("origin").is_none() {
+        Ok(params)
+    } else {
+        word(scenario, params, "origin", &Origin::WORDS)
+    }
+}
+
+/// What a runtime must be able to do for the origin.
+pub(crate) fn needs(params: &Params) -> Option<Ability> {
+    params.text("origin").map(Origin::of).and_then(|origin| origin.needs())
+}
 
 /// Checks names and types against what the scenario takes.
 pub(crate) fn check(scenario: &str, params: &Params, own: &[(&str, Is)]) -> Result<(), Refusal> {

@@ -16,7 +16,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     name: "memory",
     question: "How much memory does an instance take?",
     metrics,
-    needs: |_| vec![Ability::Jobs, Ability::Memory],
+    needs: |params| given::needs(params).into_iter().chain([Ability::Jobs, Ability::Memory]).collect(),
     settle,
     iterate,
 };
@@ -40,8 +40,9 @@ fn metrics(params: &Params) -> Vec<Metric> {
 }
 
 fn settle(params: &Params, _: &Bench) -> Result<Params, Refusal> {
-    let own = [("load", Is::Word), ("instances", Is::Number), ("rest_ms", Is::Number)];
+    let own = [("load", Is::Word), ("instances", Is::Number), ("rest_ms", Is::Number), given::ORIGIN];
     given::check("memory", params, &own)?;
+    let params = &given::origin("memory", params.clone())?;
     if params.number("instances").is_some_and(|n| !(2..=MOST).contains(&n)) {
         return Err(Refusal::Input(format!(
             "memory: instances must be 2 to {MOST}: a slope needs two points"

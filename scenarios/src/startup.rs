@@ -1,7 +1,8 @@
 //! How long until the program runs?
 //!
 //! From just before `create` until the payload's first byte reaches the harness, wall and CPU time, with a warm or a
-//! cold page cache of the instance's own files. One echo afterwards proves that it really runs.
+//! cold page cache of the instance's own files; with nothing prepared, from a snapshot, or from a pool (`origin`), each a cell
+//! of its own. One echo afterwards proves that it really runs.
 
 use isomark_core::payload::Job;
 use isomark_core::{
@@ -14,7 +15,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     name: "startup",
     question: "How long until the program runs?",
     metrics,
-    needs: |_| Vec::new(),
+    needs: |params| given::needs(params).into_iter().collect(),
     settle,
     iterate,
 };
@@ -29,15 +30,18 @@ fn metrics(_: &Params) -> Vec<Metric> {
 }
 
 fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
-    given::check("startup", params, &[("cache", Is::Word)])?;
+    given::check("startup", params, &[("cache", Is::Word), given::ORIGIN])?;
     let memory = params.number("memory").unwrap_or(MEMORY);
-    let params = params.clone().with("memory", memory);
+    let params = given::origin("startup", params.clone().with("memory", memory))?;
     match params.text("cache").unwrap_or("warm") {
         "warm" => Ok(params.with("cache", "warm")),
         "cold" if account::in_memory(bench.payload.path()) => Err(Refusal::Host(Unavailable::new(
             format!("{} lies in memory and cannot be cold", bench.payload.path().display()),
             "set ISOMARK_STATE to a directory on a disk",
         ))),
+        "cold" if params.text("origin").is_some_and(|origin| origin != "fresh") => {
+            Err(Refusal::Input("startup: cache = \"cold\" goes with origin = \"fresh\" only".into()))
+        }
         "cold" => Ok(params),
         other => Err(Refusal::Input(format!("startup: cache = {other:?} is neither \"warm\" nor \"cold\""))),
     }

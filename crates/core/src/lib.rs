@@ -29,7 +29,9 @@ pub use isomark_payload as payload;
 pub use metric::{Better, Metric};
 pub use params::{Params, Value};
 pub use phase::Phase;
-pub use runtime::{Ability, Anatomy, Exit, Identity, Instance, Kind, Program, Runtime, Spec, Step, Usage};
+pub use runtime::{
+    Ability, Anatomy, Exit, Identity, Instance, Kind, Origin, Program, Runtime, Spec, Step, Usage,
+};
 pub use scenario::{Refusal, Scenario};
 pub use site::Site;
 pub use together::together;

@@ -125,6 +125,10 @@ pub enum Ability {
     Limits,
     /// It has a kernel of its own, which panics when its first process leaves.
     Kernel,
+    /// It starts from a snapshot of a ready program.
+    Snapshot,
+    /// Instances are kept that wait for their start.
+    Pool,
 }
 
 impl Ability {
@@ -138,6 +142,8 @@ impl Ability {
             Self::Disk => "a root file system of its own",
             Self::Programs => "programs of the user",
             Self::Kernel => "a kernel of its own that can panic",
+            Self::Snapshot => "starting from a snapshot",
+            Self::Pool => "a pool of instances that wait for their start",
             Self::Limits => "limits on memory, CPU time and tasks",
         }
     }
@@ -214,8 +220,48 @@ pub struct Spec {
     pub provision: Option<String>,
     /// Whether the instance may count on huge pages for its memory.
     pub huge_pages: bool,
+    /// What a start begins with.
+    pub origin: Origin,
     /// Bound on every blocking call.
     pub deadline: Duration,
+}
+
+/// What the start of an instance begins with: what was done for it before anybody asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing.
+    #[default]
+    Fresh,
+    /// The program as it was saved when it was about to speak for the first time: in this file, which is made if there is
+    /// none; without a name, in one of the command's own.
+    Snapshot(Option<PathBuf>),
+    /// An instance of its own that was made ready before and waits for its start.
+    Pool,
+}
+
+impl Origin {
+    /// The words that plans use, the default first.
+    pub const WORDS: [&'static str; 3] = ["fresh", "snapshot", "pool"];
+
+    /// What a word of a plan stands for.
+    #[must_use]
+    pub fn of(word: &str) -> Self {
+        match word {
+            "snapshot" => Self::Snapshot(None),
+            "pool" => Self::Pool,
+            _ => Self::Fresh,
+        }
+    }
+
+    /// What a runtime must be able to do for it.
+    #[must_use]
+    pub const fn needs(&self) -> Option<Ability> {
+        match self {
+            Self::Fresh => None,
+            Self::Snapshot(_) => Some(Ability::Snapshot),
+            Self::Pool => Some(Ability::Pool),
+        }
+    }
 }
 
 /// How a program ended.

@@ -19,7 +19,9 @@ use crate::params::Params;
 use crate::payload::data::Xoshiro;
 use crate::payload::{Job, Reply};
 use crate::phase::Phase;
-use crate::runtime::{Ability, Anatomy, Exit, Identity, Instance, Kind, Program, Runtime, Spec, Usage};
+use crate::runtime::{
+    Ability, Anatomy, Exit, Identity, Instance, Kind, Origin, Program, Runtime, Spec, Usage,
+};
 
 pub use load::Served;
 
@@ -147,6 +149,7 @@ impl<'a> Trial<'a> {
             tasks: DEFAULT_TASKS,
             provision: self.params.text("provision").map(str::to_owned),
             huge_pages: self.params.text("pages") != Some("small"),
+            origin: self.params.text("origin").map(Origin::of).unwrap_or_default(),
             deadline: self.bench.deadline,
         }
     }

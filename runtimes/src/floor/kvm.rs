@@ -57,16 +57,18 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn until_first_exit() -> Result<Self, Error> {
+    pub(super) fn until_first_exit(apic: bool) -> Result<Self, Error> {
         let fail = |op: &'static str| move |e: kvm_ioctls::Error| Error::os(op, std::io::Error::from(e));
         let kvm = Kvm::new().map_err(fail("open /dev/kvm"))?;
         let machine = kvm.create_vm().map_err(fail("KVM_CREATE_VM"))?;
-        // As in the VMM, which says why: the cheapest vCPU that KVM can make. A kernel that refuses is only slower.
-        let apic = kvm_bindings::kvm_enable_cap {
-            cap: kvm_bindings::KVM_CAP_SPLIT_IRQCHIP,
-            ..kvm_bindings::kvm_enable_cap::default()
-        };
-        let _ = machine.enable_cap(&apic);
+        if apic {
+            // As in the VMM, which says why. A kernel that refuses is only slower.
+            let apic = kvm_bindings::kvm_enable_cap {
+                cap: kvm_bindings::KVM_CAP_SPLIT_IRQCHIP,
+                ..kvm_bindings::kvm_enable_cap::default()
+            };
+            let _ = machine.enable_cap(&apic);
+        }
         let memory = Page::holding(&[0xe6, 0x80]).map_err(|e| Error::os("map a page", e))?;
         map_into(&machine, &memory).map_err(fail("KVM_SET_USER_MEMORY_REGION"))?;
         let mut cpu = machine.create_vcpu(0).map_err(fail("KVM_CREATE_VCPU"))?;

@@ -97,6 +97,8 @@ fn take(story: &mut Story, said: Said, at_ns: u64) {
             story.end = Some(match end {
                 End::Exit(code) => Ok(Exit::Code(code.into())),
                 End::Signal(signal) => Ok(Exit::Signal(signal)),
+                // Only this VMM's own guests can be saved.
+                End::Saved => Err("it told of a snapshot that nobody asked for".into()),
                 End::Unserved(text) | End::Fault(text) | End::Internal(text) => Err(text),
             });
         }

@@ -182,7 +182,7 @@ impl Machine {
         match end {
             End::Input(what) => Error::Input(format!("kernel {}: {what}", self.kernel.path.display())),
             End::Broken(what) => Error::Unsupported(what),
-            End::Exit(_) | End::Signal(_) => Error::Unsupported("the guest ended".into()),
+            End::Exit(_) | End::Signal(_) | End::Saved => Error::Unsupported("the guest ended".into()),
         }
     }
 }

@@ -14,6 +14,7 @@ use isomark_core::Error;
 const MAX_STORY: u64 = 64 << 10;
 
 /// The reading end of a VMM's status pipe.
+#[derive(Debug)]
 pub(super) struct Story(File);
 
 /// How a guest's program ended.
@@ -21,6 +22,8 @@ pub(super) struct Story(File);
 pub(super) enum End {
     /// It left with this status.
     Exit(i32),
+    /// It was saved as a snapshot.
+    Saved,
     /// It was ended by this signal.
     Signal(i32),
     /// The machine could not go on, in words.
@@ -74,6 +77,7 @@ fn parse(text: &str) -> Told {
 fn end(text: &str) -> Option<End> {
     let (how, rest) = text.split_once(' ').unwrap_or((text, ""));
     match how {
+        "saved" => Some(End::Saved),
         "exit" => rest.parse().ok().map(End::Exit),
         "signal" => rest.parse().ok().map(End::Signal),
         "unserved" => Some(End::Broken(format!("the program needs what microvm does not serve: {rest}"))),

@@ -12,19 +12,19 @@ use isomark_core::{Error, Kind, Site};
 use isomark_runtimes::{embedded, shelf};
 
 /// A site of its own for each check; on a disk, since /tmp may be in memory.
-struct Place {
-    parent: tempfile::TempDir,
-    site: Site,
+pub(crate) struct Place {
+    pub(crate) parent: tempfile::TempDir,
+    pub(crate) site: Site,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let parent = tempfile::tempdir_in("/var/tmp").unwrap();
         let site = Site::open(parent.path()).unwrap();
         Self { parent, site }
     }
 
-    fn ground(&self) -> Ground<'_> {
+    pub(crate) fn ground(&self) -> Ground<'_> {
         Ground {
             site: &self.site,
             payload: embedded::payload(&self.site).unwrap(),
@@ -35,7 +35,7 @@ impl Place {
 }
 
 /// Runs a check on every runtime; floors are no ways of running anything.
-fn for_each(check: Check) {
+pub(crate) fn for_each(check: Check) {
     let place = Place::new();
     let required = std::env::var("ISOMARK_REQUIRE").unwrap_or_default();
     for runtime in shelf(&place.site).iter().filter(|r| r.kind() != Kind::Floor) {

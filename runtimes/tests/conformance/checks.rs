@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use isomark_core::payload::{Job, Probe, Storm, answers};
 use isomark_core::runtime::{Program, Role, Stdio};
-use isomark_core::{Ability, Error, Exit, Identity, Image, Runtime, Site, Spec, account};
+use isomark_core::{Ability, Error, Exit, Identity, Image, Origin, Runtime, Site, Spec, account};
 
 use crate::elf::{FAULTS, FLOODS, SPINS, elf, exits};
 
@@ -46,6 +46,7 @@ pub(crate) fn spec(program: Program) -> Spec {
         memory: 128 << 20,
         cpus: 2,
         tasks: 256,
+        origin: Origin::Fresh,
         provision: None,
         huge_pages: true,
         deadline: deadline(),

@@ -11,4 +11,5 @@ mod built_in;
 mod catalogue;
 mod checks;
 mod elf;
+mod origins;
 mod stanzas;

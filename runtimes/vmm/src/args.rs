@@ -10,9 +10,15 @@ use crate::memory::Policy;
 /// What to run, and how.
 #[derive(Debug)]
 pub struct Args<'a> {
-    /// Descriptor of the program's ELF file.
+    /// Descriptor of the program's ELF file, or of the snapshot to go on from.
     pub program_fd: i32,
-    /// Bytes of guest memory.
+    /// It is a snapshot; true inside: whose sums the caller has checked.
+    pub restore: Option<bool>,
+    /// Where to save the program when it is about to speak.
+    pub save_fd: Option<i32>,
+    /// Readable once the program may run.
+    pub wait_fd: Option<i32>,
+    /// Bytes of guest memory; a snapshot has its own.
     pub memory: u64,
     /// How guest memory meets host memory.
     pub policy: Policy,
@@ -57,6 +63,9 @@ impl<'a> Args<'a> {
         let (mut program_fd, mut memory) = (None, None);
         let mut args = Self {
             program_fd: -1,
+            restore: None,
+            save_fd: None,
+            wait_fd: None,
             memory: 0,
             policy: Policy { huge: true, prefault: None },
             status_fd: None,
@@ -77,6 +86,13 @@ impl<'a> Args<'a> {
             };
             match flag.as_str() {
                 "--program-fd" => program_fd = Some(fd(&flag, value)?),
+                "--restore-fd" => {
+                    program_fd = Some(fd(&flag, value)?);
+                    args.restore.get_or_insert(false);
+                }
+                "--checked" => args.restore = Some(yes(value)?),
+                "--save-fd" => args.save_fd = Some(fd(&flag, value)?),
+                "--wait-fd" => args.wait_fd = Some(fd(&flag, value)?),
                 "--memory" => memory = Some(number(&flag, value)?),
                 "--page" => args.policy.huge = page(value)?,
                 "--prefault" if value == b"none" => args.policy.prefault = None,
@@ -89,11 +105,33 @@ impl<'a> Args<'a> {
             }
         }
         args.program_fd = program_fd.ok_or_else(|| Error::Internal("--program-fd is missing".into()))?;
+        if args.restore.is_some() {
+            return args.of_snapshot(memory);
+        }
         args.memory = size(memory.ok_or_else(|| Error::Internal("--memory is missing".into()))?)?;
+        if args.save_fd.is_some() && args.wait_fd.is_some() {
+            return refuse("--save-fd and --wait-fd exclude each other".into());
+        }
         if args.argv.is_empty() {
             return refuse("there is no program name after --".into());
         }
         Ok(args)
+    }
+
+    /// A snapshot holds all that is otherwise said of a program.
+    fn of_snapshot(self, memory: Option<u64>) -> Result<Self, Error> {
+        if memory.is_some() || self.save_fd.is_some() || !self.env.is_empty() || !self.argv.is_empty() {
+            return refuse("--restore-fd goes with no memory, environment, arguments or --save-fd".into());
+        }
+        Ok(self)
+    }
+}
+
+fn yes(value: &[u8]) -> Result<bool, Error> {
+    match value {
+        b"yes" => Ok(true),
+        b"no" => Ok(false),
+        other => refuse(format!("--checked {:?} is neither yes nor no", shown(other))),
     }
 }
 

@@ -5,11 +5,14 @@
 
 use kvm_bindings::{kvm_dtable, kvm_segment, kvm_sregs};
 
+use crate::door;
+use crate::error::Error;
 use crate::layout::{
-    APIC, CR0, CR4, EFER, EXCEPTION_PORT, GDT, GDT_LEN, IDT, IDT_LEN, IO_MAP, IO_MAP_LEN, IRETQ, KERNEL,
-    KERNEL_CS, LSTAR, PML4, STACK_TOP, STUB_LEN, STUBS, SYSCALL_PORT, TSS, TSS_LEN, TSS_SELECTOR, USER_CS,
-    USER_SS, VECTORS,
+    APIC, CR0, CR4, DOOR, EFER, EXCEPTION_PORT, GDT, GDT_LEN, IDT, IDT_LEN, IO_MAP, IO_MAP_LEN, IRETQ,
+    KERNEL, KERNEL_CS, LSTAR, PML4, STACK_TOP, STUB_LEN, STUBS, SYSCALL_PORT, TSS, TSS_LEN, TSS_SELECTOR,
+    USER_CS, USER_SS, VECTORS,
 };
+use crate::sys::ram::Ram;
 
 /// How much of the kernel page is not zero at the start.
 pub const KERNEL_IMAGE_LEN: usize = (STUBS + VECTORS * STUB_LEN - KERNEL) as usize;
@@ -83,10 +86,21 @@ const fn gate(stub: u64, vector: u64) -> [u8; 16] {
     bytes
 }
 
+/// Writes the kernel page and the door into guest memory.
+///
+/// # Errors
+/// If there is no memory there.
+pub fn install(ram: &Ram) -> Result<(), Error> {
+    if ram.write(KERNEL, &KERNEL_IMAGE) && ram.write(DOOR, &door::CODE) {
+        return Ok(());
+    }
+    Err(Error::Internal("the kernel page lies outside guest memory".into()))
+}
+
 /// Special registers of a vCPU that is in the middle of a 64-bit user program. `cr4` adds feature bits to [`CR4`];
-/// `ports`: whether the I/O map counts.
+/// `ports`: whether the I/O map counts; `bases` are those of FS and GS.
 #[must_use]
-pub fn user_mode(cr4: u64, ports: bool) -> kvm_sregs {
+pub fn user_mode(cr4: u64, ports: bool, bases: [u64; 2]) -> kvm_sregs {
     let code = kvm_segment {
         limit: u32::MAX,
         selector: USER_CS,
@@ -115,8 +129,8 @@ pub fn user_mode(cr4: u64, ports: bool) -> kvm_sregs {
         ss: stack,
         ds: null,
         es: null,
-        fs: null,
-        gs: null,
+        fs: kvm_segment { base: bases[0], ..null },
+        gs: kvm_segment { base: bases[1], ..null },
         tr,
         ldt: null,
         gdt: table(GDT, GDT_LEN),
@@ -153,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_task_state_segment_opens_no_port_but_that_of_the_door() {
-        let limit = |ports| u64::from(user_mode(0, ports).tr.limit);
+        let limit = |ports| u64::from(user_mode(0, ports, [0; 2]).tr.limit);
         assert!(limit(false) < TSS_LEN && limit(true) == TSS_LEN + IO_MAP_LEN - 1);
         let at = (TSS + 102 - KERNEL) as usize;
         assert_eq!(u16::from_le_bytes([KERNEL_IMAGE[at], KERNEL_IMAGE[at + 1]]), TSS_LEN as u16);

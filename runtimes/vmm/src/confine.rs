@@ -64,13 +64,14 @@ const fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
 }
 
 /// Number of instructions.
-const LEN: usize = 4 + FREE.len() + (2 + kvm::LOOP_REQUESTS.len()) + 3 + 5 + 4 + 5 + 2;
+const LEN: usize = 4 + FREE.len() + (2 + kvm::LOOP_REQUESTS.len()) + 3 + 6 + 4 + 5 + 2;
 /// Where the answers are; every comparison jumps there, which halves the list.
 const ALLOW: usize = LEN - 2;
 const KILL: usize = LEN - 1;
 /// Values that only the process knows, below where they are compared.
 const OWN: usize = ALLOW - 1;
 const STATUS: usize = OWN - 5 - 4;
+const SAVE: usize = STATUS - 1;
 
 /// The list while it is written.
 struct Code {
@@ -145,8 +146,8 @@ const fn template() -> [sock_filter; LEN] {
         i += 1;
     }
     code = code.if_it_is(libc::SYS_read, 2).load(argument(0)).allow_only(0);
-    // The third is the descriptor of the status.
-    code = code.if_it_is(libc::SYS_write, 4).load(argument(0)).allow(1).allow(2).allow_only(2);
+    // The third and fourth are the descriptors of a snapshot (or of who waits) and of the status.
+    code = code.if_it_is(libc::SYS_write, 5).load(argument(0)).allow(1).allow(2).allow(2).allow_only(2);
     code = code.unless_it_is(libc::SYS_mmap, 1).if_it_is(libc::SYS_mprotect, 2).load(argument(2));
     let (no, yes) = (code.to(KILL), code.to(ALLOW));
     code = code.push(BPF_JMP | BPF_JSET | BPF_K, no, yes, libc::PROT_EXEC as u32);
@@ -158,10 +159,11 @@ const fn template() -> [sock_filter; LEN] {
     code.push(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS).list
 }
 
-/// The filter as the kernel's program; `status_fd` may be written beside 1 and 2.
+/// The filter as the kernel's program; `status_fd` and `save_fd` may be written beside 1 and 2.
 #[must_use]
-pub fn program(status_fd: Option<i32>) -> [sock_filter; LEN] {
+pub fn program(status_fd: Option<i32>, save_fd: Option<i32>) -> [sock_filter; LEN] {
     let mut code = TEMPLATE;
+    code[SAVE].k = save_fd.map_or(2, |fd| fd as u32);
     code[STATUS].k = status_fd.map_or(2, |fd| fd as u32);
     code[OWN].k = std::process::id();
     code
@@ -171,8 +173,8 @@ pub fn program(status_fd: Option<i32>) -> [sock_filter; LEN] {
 ///
 /// # Errors
 /// If the kernel refuses.
-pub fn enter(status_fd: Option<i32>) -> Result<(), Error> {
-    host::confine(&program(status_fd))
+pub fn enter(status_fd: Option<i32>, save_fd: Option<i32>) -> Result<(), Error> {
+    host::confine(&program(status_fd, save_fd))
 }
 
 #[cfg(test)]
@@ -185,7 +187,7 @@ mod tests {
     }
 
     fn verdict_of(arch: u32, nr: u32, arguments: [u32; 3]) -> bool {
-        let (code, mut acc, mut at) = (program(Some(5)), 0, 0);
+        let (code, mut acc, mut at) = (program(Some(5), None), 0, 0);
         loop {
             let i = code[at];
             at += 1;
@@ -218,10 +220,11 @@ mod tests {
 
     #[test]
     fn what_only_the_process_knows_is_where_it_is_compared() {
-        let (code, none) = (program(Some(77)), program(None));
+        let (code, none) = (program(Some(77), Some(88)), program(None, None));
         assert_eq!((code[STATUS].k, code[OWN].k, none[STATUS].k), (77, std::process::id(), 2));
         let differ = (0..LEN).filter(|&i| code[i].k != TEMPLATE[i].k).collect::<Vec<_>>();
-        assert_eq!(differ, [STATUS, OWN]);
+        assert_eq!(differ, [SAVE, STATUS, OWN]);
+        assert_eq!((code[SAVE].k, none[SAVE].k), (88, 2));
         assert!(TEMPLATE.iter().all(|i| i.code != 0), "the list is as long as it says");
     }
 

@@ -40,6 +40,8 @@ impl fmt::Display for Error {
 pub enum End {
     /// It called `exit` or `exit_group` with this status.
     Exit(u8),
+    /// It was saved and stopped, as asked.
+    Saved,
     /// A signal killed it.
     Signal(i32),
     /// It waits for something that this machine cannot give.
@@ -54,6 +56,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exit(code) => write!(f, "exit {code}"),
+            Self::Saved => f.write_str("saved"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
             Self::Unserved(text) => write!(f, "unserved {text}"),
             Self::Fault(text) => write!(f, "fault {text}"),

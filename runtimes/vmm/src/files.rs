@@ -76,6 +76,18 @@ impl Files {
         }
     }
 
+    /// Its own name, if it has nothing but the three descriptors that it was born with and no file system yet.
+    #[must_use]
+    pub fn untouched(&self) -> Option<&[u8]> {
+        let born = |(i, slot): (usize, &Option<(OpenId, bool)>)| *slot == (i < 3).then_some((i, false));
+        let std = |(n, open): (usize, &Option<Open>)| {
+            open.as_ref()
+                .map_or(n >= 3, |o| o.what == What::Std(n as i32) && o.count == 1 && o.flags == libc::O_RDWR)
+        };
+        let same = self.table.iter().enumerate().all(born) && self.opens.iter().enumerate().all(std);
+        (same && self.table.len() >= 3 && self.tree.is_none() && self.cwd == ROOT).then_some(&self.exe)
+    }
+
     /// The tree; made when it is first needed, because many programs never do.
     pub fn fs(&mut self) -> &mut Fs {
         self.tree.get_or_insert_with(|| Fs::new(self.limit, &self.exe))

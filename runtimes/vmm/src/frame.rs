@@ -29,7 +29,7 @@ const RED_ZONE: u64 = 128;
 const UC_FLAGS: u64 = 1 | 2 | 4;
 
 /// The order of the registers in `struct sigcontext`.
-fn order(regs: &kvm_regs) -> [u64; 18] {
+pub(crate) fn order(regs: &kvm_regs) -> [u64; 18] {
     let r = regs;
     [
         r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax,

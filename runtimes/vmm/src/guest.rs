@@ -5,7 +5,7 @@
 
 use crate::error::{Served, Stop, refuse};
 use crate::files::Files;
-use crate::machine::Base;
+use crate::machine::{Base, Cpu};
 use crate::memory::Memory;
 use crate::signals::Signals;
 use crate::status::Status;
@@ -33,6 +33,12 @@ pub struct Guest {
     pub name: [u8; 16],
     /// CLOCK_MONOTONIC at the start, for the uptime of its own machine.
     pub started: u64,
+    /// What the host's CPU offers it.
+    pub cpu: Cpu,
+    /// Where the random bytes of its auxiliary vector lie.
+    pub random: u64,
+    /// It is to be saved before it speaks: the checksum of its file, and where to.
+    pub saving: Option<(u64, i32)>,
 }
 
 impl Guest {

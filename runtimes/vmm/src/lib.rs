@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! isomark-vmm --program-fd N --memory BYTES [--page 4k|2m] [--prefault BYTES|none] [--status-fd N]
-//!             [--kvm-fd N] [--deadline MS] [--env NAME=VALUE]… -- ARG0 ARGS…
+//!             [--kvm-fd N] [--deadline MS] [--wait-fd N] [--save-fd N] [--env NAME=VALUE]… -- ARG0 ARGS…
+//! isomark-vmm --restore-fd N [--checked yes|no] [--status-fd N] [--kvm-fd N] [--deadline MS] [--wait-fd N]
 //! ```
 //!
 //! * `--program-fd`: an open descriptor of the ELF file (a regular file or a memfd).
@@ -15,6 +16,12 @@
 //! * `--status-fd`: where the story of the run is written when it has ended, in one piece.
 //! * `--kvm-fd`: an open /dev/kvm; opened by path otherwise.
 //! * `--deadline`: the program is stopped after this time.
+//! * `--wait-fd`: a stream socket. Everything is made ready, one byte is written to it, and the program waits until it
+//!   can be read or is closed. Not with `--save-fd`.
+//! * `--save-fd`: the program runs until it is about to write to descriptor 1 for the first time; then it is written to
+//!   this file as a [`snapshot`], and everything ends with status 0. It may hold no open files but 0, 1 and 2.
+//! * `--restore-fd`: a snapshot to go on from; arguments, environment and memory are its own. `--checked yes`: the caller
+//!   has checked its sums.
 //!
 //! # The program's world
 //! Process 1, user root, one thread, alone: an empty file system in the VMM's memory (`/tmp`, `/dev/null` and its kin,
@@ -40,7 +47,7 @@
 //! # Status
 //! `step NAME NS` (CLOCK_MONOTONIC), `ram ADDRESS LEN` (guest memory in this process), `exits N`, `syscalls N` (those that
 //! reached this process: where KVM is pagetable-based, the [`door`] answers two of a C library's start), `unserved NAME
-//! COUNT` (answered with ENOSYS), and last one of `end exit CODE`, `end signal NUMBER`, `end unserved TEXT`,
+//! COUNT` (answered with ENOSYS), and last one of `end exit CODE`, `end saved`, `end signal NUMBER`, `end unserved TEXT`,
 //! `end fault TEXT`, `end internal TEXT`, `end program TEXT`.
 
 pub mod args;
@@ -62,6 +69,7 @@ pub mod names;
 pub mod pipes;
 pub mod run;
 pub mod signals;
+pub mod snapshot;
 pub mod space;
 pub mod stack;
 pub mod start;

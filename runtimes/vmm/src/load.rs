@@ -29,6 +29,8 @@ pub struct Start {
     pub rip: u64,
     /// Initial stack pointer.
     pub rsp: u64,
+    /// Where the random bytes of its auxiliary vector lie.
+    pub random: u64,
 }
 
 /// Loads the program in `file` and builds its stack.
@@ -55,8 +57,8 @@ pub fn load(
     let top = memory.ram.len();
     let prot = READ | WRITE | if program.exec_stack { EXEC } else { 0 };
     memory.map(memory.stack_start(), top, prot).map_err(no_room)?;
-    let rsp = put_stack(memory, args, env, &program, machine)?;
-    Ok(Start { rip: program.entry, rsp })
+    let (rsp, random) = put_stack(memory, args, env, &program, machine)?;
+    Ok(Start { rip: program.entry, rsp, random })
 }
 
 fn no_room(_: Stop) -> Error {
@@ -69,13 +71,13 @@ fn put_stack(
     env: &[&[u8]],
     program: &Program,
     machine: &Machine,
-) -> Result<u64, Error> {
+) -> Result<(u64, u64), Error> {
     let top = memory.ram.len();
     let limit = (top - memory.stack_start()) / 4;
     let stack = stack::build(top, limit, args, env, program, machine)?;
     memory.ram.populate(top - STACK_AHEAD, STACK_AHEAD);
     if memory.ram.write(stack.pointer, &stack.bytes) {
-        Ok(stack.pointer)
+        Ok((stack.pointer, stack.random))
     } else {
         Err(Error::Internal("the initial stack lies outside guest memory".into()))
     }

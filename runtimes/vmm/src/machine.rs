@@ -9,10 +9,9 @@ use kvm_ioctls::{Kvm, SyncReg, VcpuExit, VcpuFd, VmFd};
 
 use crate::error::{End, Error};
 use crate::layout::{
-    APIC, CR4_FSGSBASE, CR4_OSXSAVE, DOOR, EXCEPTION_PORT, KERNEL, KERNEL_CS, LSTAR, RFLAGS, SYSCALL_MASK,
-    SYSCALL_PORT, USER_BASE, VECTORS,
+    APIC, CR4_FSGSBASE, CR4_OSXSAVE, EXCEPTION_PORT, KERNEL_CS, LSTAR, SYSCALL_MASK, SYSCALL_PORT, USER_BASE,
+    VECTORS,
 };
-use crate::load::Start;
 use crate::stack;
 use crate::sys::ram::Ram;
 use crate::sys::{host, kvm};
@@ -27,8 +26,8 @@ pub struct Cpu {
     xsave: bool,
     /// The kernel has enabled FSGSBASE.
     fsgsbase: bool,
-    /// CPUID.1:EDX.
-    edx: u32,
+    /// CPUID.1: EAX (family, model, stepping), ECX, EDX.
+    basic: [u32; 3],
 }
 
 impl Cpu {
@@ -42,7 +41,7 @@ impl Cpu {
             hardware: vmx || svm(),
             xsave: basic.ecx & (1 << 27) != 0,
             fsgsbase: host::hwcap(libc::AT_HWCAP2) & 2 != 0,
-            edx: basic.edx,
+            basic: [basic.eax, basic.ecx, basic.edx],
         }
     }
 
@@ -51,7 +50,15 @@ impl Cpu {
     pub fn auxiliary(&self) -> stack::Machine {
         let mut random = [0; 16];
         host::random(&mut random);
-        stack::Machine { hwcap: self.edx.into(), hwcap2: u64::from(self.fsgsbase) << 1, random }
+        stack::Machine { hwcap: self.basic[2].into(), hwcap2: u64::from(self.fsgsbase) << 1, random }
+    }
+
+    /// What a snapshot must agree with: a program remembers the CPU on which it began.
+    #[must_use]
+    pub fn identity(&self) -> [u64; 6] {
+        let [eax, ecx, edx] = self.basic.map(u64::from);
+        let states = if self.xsave { host::xcr0() } else { 0 };
+        [self.hardware.into(), self.fsgsbase.into(), eax, ecx, edx, states]
     }
 
     fn cr4(&self) -> u64 {
@@ -104,14 +111,11 @@ impl Vm {
         Ok(Self { vcpu, door: !cpu.hardware, _vm: vm })
     }
 
-    /// Gives the vCPU the state of a program about to run its first instruction, and guest memory its kernel page.
+    /// Gives the vCPU the state of a program at these registers and these bases of FS and GS.
     ///
     /// # Errors
     /// Which request KVM refused.
-    pub fn prepare(&mut self, kvm: &Kvm, ram: &Ram, cpu: &Cpu, start: Start) -> Result<(), Error> {
-        if !(ram.write(KERNEL, &boot::KERNEL_IMAGE) && ram.write(DOOR, &door::CODE)) {
-            return Err(Error::Internal("the kernel page lies outside guest memory".into()));
-        }
+    pub fn prepare(&mut self, kvm: &Kvm, cpu: &Cpu, regs: &kvm_regs, bases: [u64; 2]) -> Result<(), Error> {
         if cpu.hardware {
             self.features(kvm, cpu)?;
         }
@@ -125,8 +129,8 @@ impl Vm {
         self.vcpu.set_sync_valid_reg(SyncReg::Register);
         // Both go in with the first KVM_RUN: every request of its own loads and unloads the whole vCPU.
         let state = self.vcpu.sync_regs_mut();
-        state.sregs = boot::user_mode(cpu.cr4(), self.door);
-        state.regs = kvm_regs { rip: start.rip, rsp: start.rsp, rflags: RFLAGS, ..kvm_regs::default() };
+        state.sregs = boot::user_mode(cpu.cr4(), self.door, bases);
+        state.regs = *regs;
         self.vcpu.set_sync_dirty_reg(SyncReg::SystemRegister);
         self.vcpu.set_sync_dirty_reg(SyncReg::Register);
         Ok(())

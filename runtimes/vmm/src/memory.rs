@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Stop, refuse};
 use crate::layout::{BLOCK, PAGE, USER_START, map_end, stack_start};
+use crate::snapshot::words::{Reader, Writer};
 use crate::space::{READ, Space, WRITE};
 use crate::sys::ram::Ram;
 use crate::tables::Tables;
@@ -29,8 +30,8 @@ pub struct Memory {
     space: Space,
     tables: Tables,
     policy: Policy,
-    /// The part that is backed by pages of the program's file: it cannot be emptied by giving pages back.
-    image: (u64, u64),
+    /// Where pages of a file lie: discarding one of those would bring the file's bytes back.
+    backed: Vec<(u64, u64)>,
     brk_start: u64,
     brk: u64,
 }
@@ -46,14 +47,47 @@ impl Memory {
     pub fn new(ram: Ram, policy: Policy) -> Result<Self, Error> {
         let tables = Tables::new(&ram, ram.len())?;
         let (space, brk) = (Space::new(), USER_START);
-        Ok(Self { ram, space, tables, policy, image: (0, 0), brk_start: brk, brk })
+        Ok(Self { ram, space, tables, policy, backed: Vec::new(), brk_start: brk, brk })
     }
 
     /// Marks `[start, end)` as pages of the program's file and puts the heap behind them.
     pub fn set_image(&mut self, start: u64, end: u64) {
-        self.image = (start, end);
+        self.backed = vec![(start, end)];
         self.brk_start = end;
         self.brk = end;
+    }
+
+    /// Writes down what memory is beside its bytes.
+    pub fn save(&self, to: &mut Writer) {
+        let policy = [u64::from(self.policy.huge), self.policy.prefault.unwrap_or(u64::MAX)];
+        to.words(&policy);
+        to.words(&[self.brk_start, self.brk]);
+        to.rows(self.space.areas().iter().map(|a| [a.start, a.end, a.prot.into()]));
+        self.tables.save(to);
+    }
+
+    /// Memory as it was written down; `ram` holds its bytes.
+    ///
+    /// # Errors
+    /// [`Error::Program`] if it describes what cannot be.
+    pub fn restore(ram: Ram, from: &mut Reader<'_>) -> Result<Self, Error> {
+        let [huge, prefault] = from.words()?;
+        let policy = Policy { huge: huge != 0, prefault: (prefault != u64::MAX).then_some(prefault) };
+        let [brk_start, brk] = from.words()?;
+        if brk_start < USER_START || brk < brk_start || brk > map_end(ram.len()) {
+            return Err(Error::Program("the snapshot's heap lies outside its memory".into()));
+        }
+        let mut space = Space::new();
+        for [start, end, prot] in from.rows()? {
+            let fits = start >= USER_START && start < end && end <= ram.len() && prot <= 7;
+            let fits = fits && start.is_multiple_of(PAGE) && end.is_multiple_of(PAGE);
+            if !fits || !space.has_room() || !space.is_free(start, end) {
+                return Err(Error::Program("an area of the snapshot lies outside its memory".into()));
+            }
+            space.insert(start, end, prot as u8);
+        }
+        let tables = Tables::restore(ram.len(), from)?;
+        Ok(Self { ram, space, tables, policy, backed: Vec::new(), brk_start, brk })
     }
 
     /// First byte of the stack; its end is the end of memory.
@@ -163,20 +197,26 @@ impl Memory {
 
     /// Zeroes pages and returns them to the host; translations of them are forgotten.
     pub fn empty(&self, start: u64, end: u64) {
-        let (from, to) = (self.image.0.max(start), self.image.1.min(end));
-        if from >= to {
-            self.ram.discard(start, end - start);
-            return;
+        let mut at = start;
+        for (from, to) in self.backed.iter().map(|&(from, to)| (from.max(start), to.min(end))) {
+            if from < to {
+                self.ram.discard(at, from - at);
+                self.ram.renew(from, to - from);
+                at = to;
+            }
         }
-        // Discarding a page of a private file mapping would bring the file's bytes back.
-        self.ram.zero(from, to - from);
-        self.ram.forget_translations(from, to - from);
-        if start < from {
-            self.ram.discard(start, from - start);
-        }
-        if to < end {
-            self.ram.discard(to, end - to);
-        }
+        self.ram.discard(at, end - at);
+    }
+
+    /// Tells where pages of a file lie, in order.
+    pub fn backed_by(&mut self, ranges: impl Iterator<Item = (u64, u64)>) {
+        self.backed = ranges.collect();
+    }
+
+    /// End of the machine's own pages that are in use.
+    #[must_use]
+    pub const fn tables_end(&self) -> u64 {
+        self.tables.end()
     }
 
     /// Changes the protection of `[start, end)`, whole pages.

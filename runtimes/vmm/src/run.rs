@@ -14,6 +14,7 @@ use crate::layout::{ERROR_CODE, FRAME, IRETQ, RFLAGS, RFLAGS_USER, SYSRET, USER_
 use crate::machine::{Exit, Vm};
 use crate::memory::word;
 use crate::signals::{self, Next};
+use crate::snapshot;
 use crate::space::{EXEC, READ, WRITE};
 use crate::sys::host;
 
@@ -85,6 +86,10 @@ fn syscall(guest: &mut Guest, vm: &mut Vm, mut regs: kvm_regs, back: Back) -> Re
     regs.rip = regs.rcx;
     regs.rflags = regs.r11 & RFLAGS_USER | RFLAGS;
     let mut back = back;
+    if let Some((program, fd)) = guest.saving.filter(|_| speaks(&regs)) {
+        snapshot::save(guest, vm, &vm.regs(), program, fd)?;
+        return Err(End::Saved);
+    }
     if regs.rax == libc::SYS_arch_prctl as u64 {
         guest.bases = vm.bases().map_err(|e| internal(&e))?;
     }
@@ -101,6 +106,12 @@ fn syscall(guest: &mut Guest, vm: &mut Vm, mut regs: kvm_regs, back: Back) -> Re
         vm.set_base(base, address).map_err(|e| internal(&e))?;
     }
     go_on(guest, vm, regs, back)
+}
+
+/// Whether a call writes to the program's standard output.
+fn speaks(regs: &kvm_regs) -> bool {
+    let writes = [libc::SYS_write, libc::SYS_writev].iter().any(|nr| regs.rax == *nr as u64);
+    writes && regs.rdi as u32 == 1
 }
 
 /// Delivers what is pending and sets the registers for the way back.

@@ -3,9 +3,10 @@
 //! Only the program itself raises signals here: by kill and its kin, or by a fault of the CPU. Which one is next is
 //! decided here; building the handler's frame is `frame`'s job.
 
-use crate::error::{End, Served, Stop, refuse};
+use crate::error::{End, Error, Served, Stop, refuse};
 use crate::guest::{Guest, Six, int};
 use crate::memory::{Memory, word};
+use crate::snapshot::words::{Reader, Writer};
 
 /// The program's process and thread number.
 pub const PID: u64 = 1;
@@ -50,23 +51,37 @@ pub struct AltStack {
     pub size: u64,
 }
 
+/// Something for each signal, by default until the first is set: most programs never set any, and four kilobytes of
+/// defaults would be moved about at every start.
+#[derive(Debug, Default)]
+struct Each<T>(Vec<T>);
+
+impl<T: Copy + Default> Each<T> {
+    fn get(&self, signal: i32) -> T {
+        usize::try_from(signal).ok().and_then(|i| self.0.get(i).copied()).unwrap_or_default()
+    }
+
+    /// A signal that does not exist has nowhere to be set.
+    fn set(&mut self, signal: i32, value: T) {
+        self.0.resize(SIGNALS, T::default());
+        usize::try_from(signal)
+            .ok()
+            .and_then(|i| self.0.get_mut(i))
+            .into_iter()
+            .for_each(|slot| *slot = value);
+    }
+}
+
 /// All signal state.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Signals {
-    actions: [Action; SIGNALS],
+    actions: Each<Action>,
     /// Blocked now, one bit per signal from bit 0 for signal 1.
     pub mask: u64,
     pending: u64,
-    causes: [Cause; SIGNALS],
+    causes: Each<Cause>,
     /// Where handlers with SA_ONSTACK run.
     pub alt: AltStack,
-}
-
-impl Default for Signals {
-    fn default() -> Self {
-        let (actions, causes) = ([Action::default(); SIGNALS], [Cause::default(); SIGNALS]);
-        Self { actions, mask: 0, pending: 0, causes, alt: AltStack::default() }
-    }
 }
 
 /// The bit of a signal in a mask.
@@ -95,34 +110,61 @@ impl Signals {
     /// The action of a signal.
     #[must_use]
     pub fn action(&self, signal: i32) -> Action {
-        usize::try_from(signal).ok().and_then(|i| self.actions.get(i).copied()).unwrap_or_default()
+        self.actions.get(signal)
     }
 
     /// Why the signal came.
     #[must_use]
     pub fn cause(&self, signal: i32) -> Cause {
-        usize::try_from(signal).ok().and_then(|i| self.causes.get(i).copied()).unwrap_or_default()
+        self.causes.get(signal)
+    }
+
+    /// Writes down handlers, mask and stack.
+    ///
+    /// # Errors
+    /// If a signal is pending: why it came is not kept.
+    pub fn save(&self, to: &mut Writer) -> Result<(), Error> {
+        if self.pending != 0 {
+            return Err(Error::Program("a signal is pending: such a program cannot be saved".into()));
+        }
+        let set =
+            self.actions.0.iter().enumerate().filter(|(_, a)| a.handler != 0 || a.flags != 0 || a.mask != 0);
+        to.rows(set.map(|(i, a)| [i as u64, a.handler, a.flags, a.restorer, a.mask]));
+        to.words(&[self.mask, self.alt.base, self.alt.size]);
+        Ok(())
+    }
+
+    /// Signals as they were written down.
+    ///
+    /// # Errors
+    /// [`Error::Program`] for a signal that does not exist.
+    pub fn restore(from: &mut Reader<'_>) -> Result<Self, Error> {
+        let mut signals = Self::default();
+        for [i, handler, flags, restorer, mask] in from.rows()? {
+            let signal = i32::try_from(i).ok().filter(|&i| i > 0 && i < SIGNALS as i32);
+            let signal = signal.ok_or_else(|| Error::Program(format!("the snapshot has a signal {i}")))?;
+            signals.actions.set(signal, Action { handler, flags, restorer, mask });
+        }
+        let [mask, base, size] = from.words()?;
+        Ok(Self { mask: mask & !UNBLOCKABLE, alt: AltStack { base, size }, ..signals })
     }
 
     /// The program raises a signal (1 to 64) on itself.
     pub fn raise(&mut self, signal: i32) {
         const SI_TKILL: i32 = -6;
         self.pending |= bit(signal);
-        if let Some(cause) = usize::try_from(signal).ok().and_then(|i| self.causes.get_mut(i)) {
-            *cause = Cause { code: SI_TKILL, ..Cause::default() };
-        }
+        self.causes.set(signal, Cause { code: SI_TKILL, ..Cause::default() });
     }
 
     /// The CPU faulted: a signal that can be neither ignored nor blocked (force_sig_info in Linux).
     pub fn fault(&mut self, signal: i32, cause: Cause) {
         const SIG_IGN: u64 = 1;
-        let Some(index) = usize::try_from(signal).ok().filter(|&i| i < SIGNALS) else { return };
-        if self.mask & bit(signal) != 0 || self.actions[index].handler == SIG_IGN {
-            self.actions[index].handler = 0;
+        if self.mask & bit(signal) != 0 || self.action(signal).handler == SIG_IGN {
+            self.forget(signal);
             self.mask &= !bit(signal);
         }
         self.pending |= bit(signal);
-        self.causes[index] = cause;
+        self.causes.set(signal, cause);
     }
 
     /// What to do next; takes the signal from the pending ones.
@@ -155,10 +197,14 @@ impl Signals {
             self.mask |= bit(signal);
         }
         self.mask &= !UNBLOCKABLE;
-        let once = action.flags & libc::SA_RESETHAND as u32 as u64 != 0;
-        if let (true, Some(action)) = (once, self.actions.get_mut(signal as u32 as usize)) {
-            action.handler = 0;
+        if action.flags & libc::SA_RESETHAND as u32 as u64 != 0 {
+            self.forget(signal);
         }
+    }
+
+    /// The handler goes back to the default.
+    fn forget(&mut self, signal: i32) {
+        self.actions.set(signal, Action { handler: 0, ..self.action(signal) });
     }
 
     /// Whether a stack pointer lies on the alternate stack.
@@ -207,16 +253,16 @@ fn valid(signal: i32) -> Result<usize, Stop> {
 }
 
 fn sigaction(guest: &mut Guest, signal: i32, new: u64, old: u64, size: u64) -> Served {
-    let index = valid(signal)?;
+    valid(signal)?;
     if size != 8 || new != 0 && bit(signal) & UNBLOCKABLE != 0 {
         return refuse(libc::EINVAL);
     }
-    let was = guest.signals.actions[index];
+    let was = guest.signals.action(signal);
     if new != 0 {
         let raw: [u8; 32] = guest.memory.get_array(new)?;
         let (handler, flags, restorer) = (word(&raw, 0), word(&raw, 8), word(&raw, 16));
-        guest.signals.actions[index] =
-            Action { handler, flags, restorer, mask: word(&raw, 24) & !UNBLOCKABLE };
+        let mask = word(&raw, 24) & !UNBLOCKABLE;
+        guest.signals.actions.set(signal, Action { handler, flags, restorer, mask });
     }
     let words = [was.handler, was.flags, was.restorer, was.mask];
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -316,7 +362,7 @@ mod tests {
         assert_eq!(signals.take(), Next::Resume);
         signals.raise(libc::SIGCHLD);
         assert_eq!(signals.take(), Next::Resume, "ignored by default");
-        signals.actions[libc::SIGUSR1 as usize].handler = 0x40_0000;
+        signals.actions.set(libc::SIGUSR1, Action { handler: 0x40_0000, ..Action::default() });
         signals.mask = bit(libc::SIGUSR1);
         signals.raise(libc::SIGUSR1);
         assert_eq!(signals.take(), Next::Resume, "blocked");
@@ -334,10 +380,10 @@ mod tests {
     #[test]
     fn a_fault_cannot_be_ignored_or_blocked() {
         let mut signals = Signals::default();
-        signals.actions[libc::SIGSEGV as usize].handler = 1;
+        signals.actions.set(libc::SIGSEGV, Action { handler: 1, ..Action::default() });
         signals.fault(libc::SIGSEGV, Cause::default());
         assert_eq!(signals.take(), Next::End(End::Signal(libc::SIGSEGV)));
-        signals.actions[libc::SIGSEGV as usize].handler = 0x40_0000;
+        signals.actions.set(libc::SIGSEGV, Action { handler: 0x40_0000, ..Action::default() });
         signals.fault(libc::SIGSEGV, Cause::default());
         assert_eq!(signals.take(), Next::Handle(libc::SIGSEGV));
         signals.entered(libc::SIGSEGV);

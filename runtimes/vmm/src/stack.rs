@@ -25,6 +25,8 @@ pub struct Stack {
     pub pointer: u64,
     /// Content from there to `top`.
     pub bytes: Vec<u8>,
+    /// Where the random bytes lie.
+    pub random: u64,
 }
 
 const PLATFORM: &[u8] = b"x86_64";
@@ -79,7 +81,7 @@ pub fn build(
     }
     bytes.resize(total as usize - strings.len(), 0);
     bytes.extend_from_slice(&strings);
-    Ok(Stack { pointer, bytes })
+    Ok(Stack { pointer, bytes, random: base + random })
 }
 
 const AUX_LEN: usize = 20;

@@ -5,21 +5,23 @@
 
 use std::os::fd::BorrowedFd;
 
+use kvm_bindings::kvm_regs;
 use kvm_ioctls::Kvm;
 
 use crate::args::Args;
 use crate::error::{End, Error};
 use crate::files::Files;
 use crate::guest::Guest;
-use crate::layout::{PAGE, PML4, TABLES};
+use crate::layout::{PAGE, PML4, RFLAGS, TABLES};
 use crate::load;
 use crate::machine::{Cpu, Vm};
 use crate::memory::Memory;
 use crate::signals::Signals;
+use crate::snapshot::{self, Loaded};
 use crate::status::Status;
 use crate::sys::ram::Ram;
 use crate::sys::{host, kvm};
-use crate::{confine, run};
+use crate::{boot, confine, run};
 
 const STOPPED: i32 = 123;
 const NO_PROGRAM: i32 = 124;
@@ -54,36 +56,78 @@ fn set_up(args: &Args<'_>, mut status: Status) -> Result<(Guest, Vm), Error> {
     let kvm = open_kvm(args.kvm_fd)?;
     status.step("open");
     let cpu = Cpu::of_host();
-    let ram = Ram::new(args.memory)?;
-    host::name_mapping(ram.host_address(), ram.len());
+    let loaded = match args.restore {
+        None => fresh(args, program, &cpu)?,
+        Some(checked) => snapshot::restore(program, checked, &cpu)?,
+    };
+    let ram = &loaded.memory.ram;
     status.ram(ram.host_address(), ram.len());
-    ram.populate(PML4, TABLES + 2 * PAGE - PML4);
-    let mut memory = Memory::new(ram, args.policy)?;
-    let start = load::load(&mut memory, program, &args.argv, &args.env, &cpu.auxiliary())?;
     status.step("load");
-    let mut vm = Vm::new(&kvm, &memory.ram, &cpu, |name| status.step(name))?;
-    vm.prepare(&kvm, &memory.ram, &cpu, start)?;
+    let words = || args.argv.iter().chain(&args.env).copied();
+    let saving =
+        args.save_fd.map(|fd| snapshot::identity(program, words()).map(|sum| (sum, fd))).transpose()?;
+    let mut vm = Vm::new(&kvm, ram, &cpu, |name| status.step(name))?;
+    vm.prepare(&kvm, &cpu, &loaded.regs, loaded.bases)?;
+    if let Some(vectors) = &loaded.vectors {
+        vm.set_vectors(vectors)?;
+    }
     status.step("state");
     if let Some(millis) = args.deadline {
         host::arm(millis, vm.immediate_exit())?;
     }
-    confine::enter(args.status_fd)?;
+    confine::enter(args.status_fd, args.save_fd.or(args.wait_fd))?;
     status.step("confine");
     // Closing /dev/kvm now would cost a system call for nothing.
     std::mem::forget(kvm);
+    if let Some(fd) = args.wait_fd {
+        host::tell(fd, b".");
+        host::wait_for(fd);
+        status.step("go");
+    }
+    Ok((guest(loaded, status, cpu, saving), vm))
+}
+
+/// From the program's file. Never inlined: its buffers would be part of every stack above the run loop.
+#[inline(never)]
+fn fresh(args: &Args<'_>, program: BorrowedFd<'_>, cpu: &Cpu) -> Result<Loaded, Error> {
+    let ram = Ram::new(args.memory)?;
+    host::name_mapping(ram.host_address(), ram.len());
+    ram.populate(PML4, TABLES + 2 * PAGE - PML4);
+    boot::install(&ram)?;
+    let mut memory = Memory::new(ram, args.policy)?;
+    let start = load::load(&mut memory, program, &args.argv, &args.env, &cpu.auxiliary())?;
     let exe = args.argv.first().copied().unwrap_or_default();
     let exe = if exe.starts_with(b"/") { exe.to_vec() } else { [b"/", exe].concat() };
-    let guest = Guest {
-        files: Files::new(args.memory, &exe),
+    let regs = kvm_regs { rip: start.rip, rsp: start.rsp, rflags: RFLAGS, ..kvm_regs::default() };
+    Ok(Loaded {
         memory,
         signals: Signals::default(),
-        status,
+        regs,
         bases: [0; 2],
-        new_base: None,
+        vectors: None,
         name: thread_name(&exe),
+        exe,
+        umask: 0o022,
+        random: start.random,
+    })
+}
+
+fn guest(loaded: Loaded, status: Status, cpu: Cpu, saving: Option<(u64, i32)>) -> Guest {
+    let mut files = Files::new(loaded.memory.ram.len(), &loaded.exe);
+    files.umask = loaded.umask;
+    Guest {
+        files,
+        memory: loaded.memory,
+        signals: loaded.signals,
+        status,
+        bases: loaded.bases,
+        new_base: None,
+        name: loaded.name,
         started: host::monotonic_ns(),
-    };
-    Ok((guest, vm))
+        cpu,
+        random: loaded.random,
+        saving,
+    }
 }
 
 pub(crate) fn descriptor(flag: &str, fd: i32) -> Result<BorrowedFd<'static>, Error> {
@@ -132,6 +176,7 @@ pub(crate) fn finish(status: &mut Status, status_fd: Option<i32>, end: &End) -> 
         if missing.is_empty() { String::new() } else { format!("; it had asked in vain for: {missing}") };
     match end {
         End::Exit(code) => host::exit((*code).into()),
+        End::Saved => host::exit(0),
         End::Signal(signal) => host::die_by(*signal),
         End::Unserved(text) => complain(&format!("{text}{after}")),
         End::Fault(text) => complain(&format!("the program was stopped: {text}{after}")),

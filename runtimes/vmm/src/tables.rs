@@ -6,6 +6,7 @@
 
 use crate::error::Error;
 use crate::layout::{BLOCK, DOOR, GIB, KERNEL, PAGE, PDPT, PML4, PT0, TABLES, TABLES_END};
+use crate::snapshot::words::{Reader, Writer};
 use crate::space::{EXEC, READ, Space, WRITE};
 use crate::sys::ram::Ram;
 
@@ -48,6 +49,36 @@ impl Tables {
         ram.store(PT0 + DOOR / PAGE * 8, DOOR | PRESENT | USER | USED)?;
         let blocks = usize::try_from(memory / BLOCK).unwrap_or(0);
         Ok(Self { detail: vec![0; blocks], next: TABLES + directories * PAGE })
+    }
+
+    /// First page that is no table yet.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.next
+    }
+
+    /// Writes down which page is whose.
+    pub fn save(&self, to: &mut Writer) {
+        to.word(self.next);
+        let owned = self.detail.iter().enumerate().filter(|(_, table)| **table != 0);
+        to.rows(owned.map(|(block, table)| [block as u64, (*table).into()]));
+    }
+
+    /// The tables of a guest with `memory` bytes, whose entries lie in its memory already.
+    ///
+    /// # Errors
+    /// [`Error::Program`] if a table lies outside the pool.
+    pub fn restore(memory: u64, from: &mut Reader<'_>) -> Result<Self, Error> {
+        let foreign = || Error::Program("a page table of the snapshot lies outside its pool".into());
+        let inside = |page: u64| (TABLES..=TABLES_END).contains(&page) && page.is_multiple_of(PAGE);
+        let next = from.word()?;
+        let mut detail = vec![0; usize::try_from(memory / BLOCK).unwrap_or(0)];
+        for [block, table] in from.rows()? {
+            let slot = usize::try_from(block).ok().and_then(|block| detail.get_mut(block));
+            let slot = slot.filter(|_| inside(table) && table < next).ok_or_else(foreign)?;
+            *slot = u32::try_from(table).unwrap_or(0);
+        }
+        if inside(next) { Ok(Self { detail, next }) } else { Err(foreign()) }
     }
 
     /// Makes the entries of all blocks that touch `[start, end)` say what `space` says.
@@ -112,22 +143,27 @@ fn large(block: u64, prot: u8) -> u64 {
     }
 }
 
-/// Writes the entries of `table` (which describes `block`) for `[start, end)`.
+/// Writes the entries of `table` (which describes `block`) for `[start, end)`, some at a time: a buffer for all of them
+/// would cost a page of stack at every start.
 fn fill(ram: &Ram, table: u64, space: &Space, block: u64, start: u64, end: u64) {
-    let first = start / PAGE * PAGE;
-    let count = usize::try_from((end.next_multiple_of(PAGE) - first) / PAGE).unwrap_or(0);
-    let mut entries = [0u64; (BLOCK / PAGE) as usize];
-    let entries = &mut entries[..count.min((BLOCK / PAGE) as usize)];
-    for area in space.overlapping(first, end) {
-        let (from, to) = (area.start.max(first), area.end.min(first + entries.len() as u64 * PAGE));
-        let bits = bits(area.prot);
-        let mut page = from;
-        while page < to && bits != 0 {
-            entries[((page - first) / PAGE) as usize] = page | bits;
-            page += PAGE;
+    const SOME: u64 = 64;
+    let (mut first, last) = (start / PAGE * PAGE, end.next_multiple_of(PAGE).min(block + BLOCK));
+    while first < last {
+        let stop = last.min(first + SOME * PAGE);
+        let mut entries = [0u64; SOME as usize];
+        let entries = &mut entries[..((stop - first) / PAGE) as usize];
+        for area in space.overlapping(first, stop) {
+            let (from, to) = (area.start.max(first), area.end.min(stop));
+            let bits = bits(area.prot);
+            let mut page = from;
+            while page < to && bits != 0 {
+                entries[((page - first) / PAGE) as usize] = page | bits;
+                page += PAGE;
+            }
         }
+        ram.store_all(table + (first - block) / PAGE * 8, entries);
+        first = stop;
     }
-    ram.store_all(table + (first - block) / PAGE * 8, entries);
 }
 
 /// The address is one of our own tables: it always lies in guest memory.

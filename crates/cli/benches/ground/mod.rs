@@ -6,7 +6,7 @@ use criterion::BenchmarkGroup;
 use criterion::measurement::WallTime;
 use isomark_core::runtime::Program;
 use isomark_core::trial::DEFAULT_TASKS;
-use isomark_core::{Image, Site, Spec};
+use isomark_core::{Image, Origin, Site, Spec};
 use isomark_engine::settle;
 use isomark_runtimes::embedded;
 
@@ -31,6 +31,7 @@ impl Ground {
             memory: 128 << 20,
             cpus: 1,
             tasks: DEFAULT_TASKS,
+            origin: Origin::Fresh,
             provision: None,
             huge_pages: true,
             deadline: Duration::from_secs(60),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use isomark_core::runtime::{Program, Stdio};
 use isomark_core::trial::DEFAULT_TASKS;
-use isomark_core::{Error, Image, Runtime, Spec, Usage};
+use isomark_core::{Error, Image, Origin, Runtime, Spec, Usage, Variant};
 use isomark_engine::{host, settle};
 use isomark_runtimes::Shelf;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -32,13 +32,14 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
     }
     let place = Place::take()?;
     let shelf = super::shelf(place.site(), &args.guest)?;
-    let runtime = pick(&shelf, &args.runtime)?;
+    let (runtime, origin) = pick(&shelf, &args.runtime)?;
     let program = Program { image, name: name.clone(), args: rest.to_vec(), env, stdio: Stdio::Inherit };
     let spec = Spec {
         program,
         memory: args.memory,
         cpus: host::cpus(),
         tasks: DEFAULT_TASKS,
+        origin,
         provision: None,
         huge_pages: true,
         deadline: args.deadline.unwrap_or(FOREVER),
@@ -57,17 +58,26 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
 }
 
 fn once(runtime: &dyn Runtime, spec: &Spec) -> Result<Usage, Error> {
+    runtime.prepare(spec)?;
     let mut instance = runtime.create(spec)?;
     let usage = instance.start().and_then(|()| instance.stop());
     Error::join(usage, instance.remove())
 }
 
-fn pick<'s>(shelf: &Shelf<'s>, name: &str) -> Result<Box<dyn Runtime + 's>> {
-    let runtime = shelf.find(&name.parse()?)?;
-    if let Err(why) = runtime.probe() {
-        bail!(With(exit::UNFIT, format!("{name} is unavailable: {}; remedy: {}", why.reason, why.remedy)));
+/// The runtime that a SPEC names, and the snapshot that it says an instance starts from.
+fn pick<'s>(shelf: &Shelf<'s>, name: &str) -> Result<(Box<dyn Runtime + 's>, Origin)> {
+    let mut variant: Variant = name.parse()?;
+    let file = variant.params.remove("snapshot");
+    let origin = file.map_or(Origin::Fresh, |file| Origin::Snapshot(Some(file.into())));
+    let runtime = shelf.find(&variant)?;
+    let identity = runtime.probe().map_err(|why| {
+        With(exit::UNFIT, format!("{name} is unavailable: {}; remedy: {}", why.reason, why.remedy))
+    })?;
+    if let Some(ability) = origin.needs().filter(|ability| !identity.can.contains(ability)) {
+        let why = format!("runtime {name:?}: {} has no {}", variant.runtime, ability.word());
+        bail!(Error::Input(format!("{why}; remove the parameter snapshot")));
     }
-    Ok(runtime)
+    Ok((runtime, origin))
 }
 
 /// Ends the instance with this process when a signal asks for it: instances die with the harness, and what it made on

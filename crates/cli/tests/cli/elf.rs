@@ -114,3 +114,8 @@ pub(crate) fn dynamic(path: &Path) -> PathBuf {
     fs::write(path, bytes).unwrap();
     path.to_owned()
 }
+
+/// Writes `words` and exits.
+pub(crate) fn speaker(path: &Path, words: &[u8], code: u8) -> PathBuf {
+    program(path, |data| [write(1, data, words.len()), exit(code)].concat(), words)
+}

@@ -122,3 +122,38 @@ fn the_environment_is_the_named_one_and_nothing_else() {
         assert!(seen.contains("A=b=c\n") && seen.contains("LANG=xx\n"), "{seen}");
     }
 }
+
+/// `microvm{snapshot=FILE}`: made by the first, restored by all, and refused when it is not what it should be.
+#[test]
+fn a_snapshot_is_made_once_and_restored_and_a_bad_one_starts_nothing() {
+    let ground = Ground::new();
+    if !ground.runtimes().contains(&"microvm".to_owned()) {
+        skip!("microvm", "snapshots need /dev/kvm");
+    }
+    let speaker = elf::speaker(&ground.path("speaker"), b"hello\n", 5).display().to_string();
+    let other = elf::speaker(&ground.path("other"), b"other\n", 6).display().to_string();
+    let file = ground.path("saved");
+    let runtime = format!("microvm{{snapshot={}}}", file.display());
+    for _ in 0..2 {
+        let said = ground.expect(&["exec", "--runtime", &runtime, "--", &speaker], 5);
+        assert_eq!(said.stdout, b"hello\n", "{}", told(&said));
+    }
+    let refused = |runtime: &str, program: &str, with: &str| {
+        let output = ground.expect(&["exec", "--runtime", runtime, "--", program], 2);
+        let why = String::from_utf8_lossy(&output.stderr);
+        assert!(output.stdout.is_empty() && why.contains(with), "{}", told(&output));
+    };
+    refused(&runtime, &other, "another program");
+    let whole = std::fs::read(&file).unwrap();
+    for (bytes, with) in [(&whole[..whole.len() - 1], "cut short"), (b"no snapshot", "is none")] {
+        std::fs::write(&file, bytes).unwrap();
+        refused(&runtime, &speaker, with);
+    }
+    let mut flipped = whole;
+    *flipped.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, &flipped).unwrap();
+    refused(&runtime, &speaker, "checksum");
+    refused("process{snapshot=x}", &speaker, "starting from a snapshot");
+    refused("microvm{colour=red}", &speaker, "colour");
+    assert!(ground.sites().is_empty());
+}

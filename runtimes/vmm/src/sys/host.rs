@@ -61,7 +61,7 @@ pub fn pread(file: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> Result<usiz
     let at = i64::try_from(offset).unwrap_or(i64::MAX);
     // SAFETY: `bytes` is valid for writes of its length.
     let got = unsafe { libc::pread(file.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), at) };
-    usize::try_from(got).map_err(|_| Error::os("read the program"))
+    usize::try_from(got).map_err(|_| Error::os("read the program or the snapshot"))
 }
 
 /// Reads part of a file straight into guest memory.
@@ -74,7 +74,7 @@ pub fn read_at(file: BorrowedFd<'_>, into: &VolatileSlice<'_, ()>, offset: u64) 
     let bytes = into.ptr_guard_mut();
     // SAFETY: the slice is valid for writes of its length, and only volatile accesses look at it.
     let got = unsafe { libc::pread(file.as_raw_fd(), bytes.as_ptr().cast(), into.len(), at) };
-    u64::try_from(got).map_err(|_| Error::os("read the program"))
+    u64::try_from(got).map_err(|_| Error::os("read the program or the snapshot"))
 }
 
 /// Length of a file in bytes.
@@ -85,7 +85,7 @@ pub fn file_len(file: BorrowedFd<'_>) -> Result<u64, Error> {
     use std::os::fd::AsRawFd;
     // SAFETY: lseek on a descriptor that we were given changes only its offset, which we never use.
     let end = unsafe { libc::lseek(file.as_raw_fd(), 0, libc::SEEK_END) };
-    u64::try_from(end).map_err(|_| Error::os("find the length of the program"))
+    u64::try_from(end).map_err(|_| Error::os("find the length of the program or the snapshot"))
 }
 
 /// Reads from one of the program's descriptors straight into guest memory; an error number if that fails.
@@ -142,6 +142,24 @@ pub fn tell(fd: RawFd, mut text: &[u8]) {
     }
 }
 
+/// Writes all of `bytes`.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn put(fd: RawFd, mut bytes: &[u8]) -> Result<(), Error> {
+    while !bytes.is_empty() {
+        // SAFETY: `bytes` is valid for reads of its length.
+        let got = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+        match usize::try_from(got) {
+            Ok(0) => return Err(Error::Internal("write the snapshot: nothing was written".into())),
+            Ok(n) => bytes = &bytes[n..],
+            Err(_) if errno() == libc::EINTR => {}
+            Err(_) => return Err(Error::os("write the snapshot")),
+        }
+    }
+    Ok(())
+}
+
 /// Why the last call failed.
 #[must_use]
 pub fn errno() -> i32 {
@@ -156,6 +174,12 @@ pub fn poll(fds: &mut [libc::pollfd], timeout: i32) -> Result<u64, i32> {
     // SAFETY: `fds` is valid for writes of its length.
     let got = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) };
     u64::try_from(got).map_err(|_| errno())
+}
+
+/// Waits until a descriptor is readable or its other end is closed.
+pub fn wait_for(fd: RawFd) {
+    let mut fds = [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }];
+    while poll(&mut fds, -1) == Err(libc::EINTR) && !expired() {}
 }
 
 /// Sleeps for a while or until a signal comes; gives what is left in nanoseconds then.

@@ -150,9 +150,32 @@ impl Ram {
         if got == libc::MAP_FAILED { Err(Error::os(op)) } else { Ok(()) }
     }
 
+    /// Whether a page holds nothing but zeros.
+    #[must_use]
+    pub fn is_zero(&self, address: u64) -> bool {
+        let mut page = [0; 4096];
+        self.read(address, &mut page) && page.iter().all(|byte| *byte == 0)
+    }
+
+    /// Puts fresh anonymous pages in place of what is there, whatever it was; no stale translation survives.
+    pub fn renew(&self, address: u64, len: u64) {
+        if let Some(slice) = self.slice(address, len) {
+            let at = slice.ptr_guard_mut().as_ptr().cast();
+            // SAFETY: the slice lies inside our own mapping, which holds no Rust object, so replacing it is sound.
+            let got = unsafe { libc::mmap(at, slice.len(), PROT, FLAGS | libc::MAP_FIXED, -1, 0) };
+            if got == libc::MAP_FAILED {
+                // No room for another mapping: the same bytes without one.
+                self.zero(address, len);
+                self.forget_translations(address, len);
+            }
+        }
+    }
+
     /// Gives anonymous pages back to the host; they read zero afterwards, and no stale translation survives.
     pub fn discard(&self, address: u64, len: u64) {
-        self.advise(address, len, libc::MADV_DONTNEED);
+        if len > 0 {
+            self.advise(address, len, libc::MADV_DONTNEED);
+        }
     }
 
     /// Asks for huge pages where whole blocks fit.

@@ -71,8 +71,8 @@ pub fn shelf_with<'s>(site: &'s Site, options: &Options) -> Vec<Box<dyn Runtime 
         Box::new(namespace::Namespace::new(site)),
         Box::new(microvm::Microvm::new(site)),
         Box::new(microvm::MicrovmLinux::new(site, Arc::clone(&kernels))),
-        Box::new(qemu::Qemu::plain(site, kernels)),
     ];
+    all.extend(qemu::Qemu::plain(site, &kernels).map(|guest| Box::new(guest) as Box<dyn Runtime + '_>));
     all.extend(floor::all(site));
     all
 }
@@ -131,14 +131,13 @@ impl<'s> Shelf<'s> {
     #[must_use]
     pub fn is_built_in(&self, name: &str) -> bool {
         // QEMU has a driver of its own here, but it is a program of the host's.
-        name != qemu::NAME
-            && shelf_with(self.site, &self.options).iter().any(|runtime| runtime.name() == name)
+        !is_qemu(name) && shelf_with(self.site, &self.options).iter().any(|runtime| runtime.name() == name)
     }
 
     /// Whether a parameter is one of the runtime's own; any other is for the scenario.
     #[must_use]
     pub fn takes(&self, name: &str, key: &str) -> bool {
-        if name == qemu::NAME {
+        if is_qemu(name) {
             return qemu::PARAMS.contains(&key);
         }
         let stanza = self.stanzas.iter().find(|stanza| stanza.name.get_ref() == name);
@@ -154,7 +153,7 @@ impl<'s> Shelf<'s> {
         if let Some(stanza) = self.stanzas.iter().find(|stanza| stanza.name.get_ref() == name) {
             return Ok(Box::new(External::new(self.site, stanza, variant)?));
         }
-        if name == qemu::NAME {
+        if is_qemu(name) {
             let kernels = self.options.kernels(self.site);
             return Ok(Box::new(qemu::Qemu::new(self.site, kernels, variant)?));
         }
@@ -188,4 +187,23 @@ fn plain<'s>(runtime: Box<dyn Runtime + 's>, variant: &Variant) -> Result<Box<dy
             Err(Error::Input(format!("runtime {name} has no parameter {key:?}: it has none at all")))
         }
     }
+}
+
+fn is_qemu(name: &str) -> bool {
+    [qemu::NAME, qemu::DISTRIBUTION].contains(&name)
+}
+
+/// Writes what a distribution guest needs of this build into a directory: the payload as `program`, `init`, and `spec`,
+/// which says how init starts the payload.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write_guest_parts(dir: &Path) -> Result<(), Error> {
+    for (name, bytes) in
+        [("program", embedded::PAYLOAD), ("init", embedded::INIT), ("spec", guest::PAYLOAD_SPEC)]
+    {
+        let path = dir.join(name);
+        std::fs::write(&path, bytes).map_err(|e| Error::os(format!("write {}", path.display()), e))?;
+    }
+    Ok(())
 }

@@ -62,6 +62,12 @@ pub(crate) enum Verb {
     },
     /// Print the manual page
     Man,
+    /// Write the parts of this build that scripts/make-guest puts into a guest
+    #[command(hide = true)]
+    GuestParts {
+        /// Directory
+        dir: PathBuf,
+    },
 }
 
 /// How results are printed.

@@ -38,6 +38,9 @@ fn main() -> ExitCode {
         Verb::Clean(args) => verb::clean::clean(args),
         Verb::Completions { shell } => verb::shell::completions(*shell),
         Verb::Man => verb::shell::man(),
+        Verb::GuestParts { dir } => {
+            isomark_runtimes::write_guest_parts(dir).map(|()| exit::FINE).map_err(Into::into)
+        }
     };
     match done {
         Ok(code) => ExitCode::from(code),

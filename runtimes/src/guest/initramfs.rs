@@ -25,6 +25,9 @@ const DEVICES: [(&str, u32, (u32, u32)); 9] = [
     ("dev/ttyS1", 0o600, (4, 65)),
 ];
 
+/// `/spec` for the payload: on the line, no arguments, no environment.
+pub(crate) const PAYLOAD_SPEC: &[u8] = b"l\0apayload\0";
+
 /// An initramfs on disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Initramfs {
@@ -139,6 +142,12 @@ mod tests {
         assert_eq!(image::sha256(find("program")), image.sha256());
         assert_eq!(find("init"), embedded::INIT);
         assert_eq!(find("spec"), b"l\0apayload\0a-x\0a\0");
+    }
+
+    #[test]
+    fn the_payloads_spec_is_what_it_would_be_told() {
+        let (_dir, site) = ground();
+        assert_eq!(spec(&Program::payload(embedded::payload(&site).unwrap())), PAYLOAD_SPEC);
     }
 
     #[test]

@@ -14,6 +14,6 @@ mod kernel;
 pub(crate) const LEAST_MEMORY: u64 = 128 << 20;
 
 pub(crate) use heard::{Heard, Story};
-pub(crate) use initramfs::Initramfs;
+pub(crate) use initramfs::{Initramfs, PAYLOAD_SPEC};
 pub(crate) use kernel::Kernel;
 pub use kernel::Kernels;

@@ -4,6 +4,7 @@
 //! other program; the wire is its second serial port, and what init says comes through a debug port.
 
 mod carry;
+mod distribution;
 mod words;
 
 use std::os::fd::AsRawFd;
@@ -18,14 +19,17 @@ use isomark_core::{
 use isomark_vmm::linux::line::END;
 
 use crate::external::find;
-use crate::guest::{Heard, Initramfs, Kernel, Kernels, LEAST_MEMORY};
+use crate::guest::{Heard, Initramfs, Kernels, LEAST_MEMORY};
 use crate::launch::{Launch, Running, Step, c, pipe};
 use crate::{kvm, tsc};
 use carry::{Carried, Theirs};
+use distribution::{Distribution, WAYS};
 use words::{Accel, Machine, Words};
 
 /// Its name on the shelf.
 pub(crate) const NAME: &str = "qemu";
+/// The same with a distribution inside.
+pub(crate) const DISTRIBUTION: &str = "qemu-debian";
 /// What a variant of it may say.
 pub(crate) const PARAMS: [&str; 2] = ["machine", "accel"];
 
@@ -38,25 +42,30 @@ pub struct Qemu<'s> {
     machine: Machine,
     /// `None`: KVM where it can run a stock kernel, else the translator.
     accel: Option<Accel>,
+    /// Whether the guest is a distribution on a disk.
+    distribution: bool,
     tsc_hz: OnceLock<u64>,
     accelerates: OnceLock<Result<(), Unavailable>>,
 }
 
 impl<'s> Qemu<'s> {
-    /// QEMU as it stands on the shelf.
+    /// QEMU as it stands on the shelf, with an initramfs and with a distribution.
     #[must_use]
-    pub fn plain(site: &'s Site, kernels: Arc<Kernels>) -> Self {
-        Self::with(site, kernels, NAME.into(), (Machine::Q35, None, "qemu-system-x86_64".into()))
+    pub fn plain(site: &'s Site, kernels: &Arc<Kernels>) -> [Self; 2] {
+        [NAME, DISTRIBUTION].map(|name| {
+            let parts = (Machine::Q35, None, "qemu-system-x86_64".into());
+            Self::with(site, Arc::clone(kernels), (name.into(), name == DISTRIBUTION), parts)
+        })
     }
 
     fn with(
         site: &'s Site,
         kernels: Arc<Kernels>,
-        name: String,
+        (name, distribution): (String, bool),
         (machine, accel, binary): (Machine, Option<Accel>, PathBuf),
     ) -> Self {
         let (tsc_hz, accelerates) = (OnceLock::new(), OnceLock::new());
-        Self { site, kernels, name, binary, machine, accel, tsc_hz, accelerates }
+        Self { site, kernels, name, binary, machine, accel, distribution, tsc_hz, accelerates }
     }
 
     /// QEMU as the user named it: `qemu`, `qemu{machine=pc,accel=tcg}`, `qemu@/opt/qemu/bin/qemu-system-x86_64`.
@@ -86,7 +95,13 @@ impl<'s> Qemu<'s> {
             }
         }
         let binary = variant.binary.clone().unwrap_or_else(|| "qemu-system-x86_64".into());
-        Ok(Self::with(site, kernels, variant.to_string(), (machine, accel, binary)))
+        let distribution = variant.runtime == DISTRIBUTION;
+        if distribution && machine == Machine::Microvm {
+            let text =
+                format!("runtime {variant}: the machine microvm has no disk that a stock initramfs finds");
+            return Err(Error::Input(text));
+        }
+        Ok(Self::with(site, kernels, (variant.to_string(), distribution), (machine, accel, binary)))
     }
 
     fn program(&self) -> Result<PathBuf, Unavailable> {
@@ -121,7 +136,61 @@ impl<'s> Qemu<'s> {
             Some(Accel::Kvm) => self.accelerates().map(|()| Accel::Kvm)?,
             Some(Accel::Tcg) => Accel::Tcg,
         };
-        Ok(Words { machine: self.machine, accel, tsc_hz: *self.tsc_hz.get_or_init(tsc::calibrate), wired })
+        Ok(Words {
+            machine: self.machine,
+            accel,
+            tsc_hz: *self.tsc_hz.get_or_init(tsc::calibrate),
+            disk: self.distribution,
+            wired,
+        })
+    }
+
+    fn guest(&self) -> Result<Distribution, Unavailable> {
+        Distribution::open(self.site.dir().parent().unwrap_or(self.site.dir()))
+    }
+
+    /// What is the same for both kinds of guests.
+    fn identity(&self, program: PathBuf, words: &Words) -> Result<Identity, Unavailable> {
+        let details = [
+            ("machine", words.machine.word().to_owned()),
+            ("accel", words.accel.word().into()),
+            ("argv", words.fixed().join(" ")),
+            ("command line", words.command_line()),
+            ("init sha256", isomark_core::image::sha256(crate::embedded::INIT)),
+            ("vCPUs", "1".into()),
+            ("least memory", format!("{} MiB, also where less is asked for", self.least_memory() >> 20)),
+        ];
+        Ok(Identity {
+            version: version(&program)?,
+            can: vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Disk],
+            files: vec![program],
+            details: details.map(|(key, value)| (key.to_owned(), value)).into(),
+            ..Identity::default()
+        })
+    }
+
+    /// A distribution unpacks an initramfs of every driver there is, and starts a service manager.
+    const fn least_memory(&self) -> u64 {
+        if self.distribution { 512 << 20 } else { LEAST_MEMORY }
+    }
+
+    fn create_disk(&self, spec: &Spec, parts: (PathBuf, Words)) -> Result<Guest, Error> {
+        let guest = self.guest().map_err(|why| Error::Unsupported(why.reason))?;
+        if spec.program.stdio != Stdio::Wire {
+            return Err(Error::Unsupported("a distribution guest runs the payload only".into()));
+        }
+        guest.holds(spec.program.image.sha256())?;
+        let way = spec.provision.as_deref().unwrap_or(WAYS[0].0);
+        let format = WAYS.iter().find(|(known, _)| *known == way).map(|(_, format)| *format);
+        let format = format.ok_or_else(|| {
+            Error::Input(format!("{} does not provision a root by {way:?}: qcow2, raw, reflink", self.name))
+        })?;
+        let path = self.site.dir().join(self.site.instance_name()).with_extension("disk");
+        // From here on the disk goes with the instance, also if making it fails half way.
+        let own = OwnDisk(path.clone());
+        guest.provision(way, &path)?;
+        let files = Files { kernel: guest.kernel(), initrd: guest.initrd(), disk: Some((path, format)) };
+        Ok(Guest::new(spec, parts, files, Some((own, guest.disk()))))
     }
 }
 
@@ -141,49 +210,40 @@ impl Runtime for Qemu<'_> {
     fn probe(&self) -> Result<Identity, Unavailable> {
         let program = self.program()?;
         let words = self.words(true)?;
+        let mut identity = self.identity(program, &words)?;
+        if self.distribution {
+            let guest = self.guest()?;
+            identity.provisions = guest.ways(self.site.dir());
+            identity.files.extend([guest.kernel(), guest.initrd(), guest.disk()]);
+            identity.details.extend(guest.details());
+            return Ok(identity);
+        }
         let kernel = self.kernels.get()?;
-        let details = [
-            ("machine", words.machine.word().to_owned()),
-            ("accel", words.accel.word().into()),
-            ("argv", words.fixed().join(" ")),
-            ("command line", words.command_line()),
-            ("init sha256", isomark_core::image::sha256(crate::embedded::INIT)),
-            ("vCPUs", "1".into()),
-            ("least memory", format!("{} MiB, also where less is asked for", LEAST_MEMORY >> 20)),
-        ];
-        let details = details.map(|(key, value)| (key.to_owned(), value));
-        Ok(Identity {
-            version: format!("{} with Linux {}", version(&program)?, kernel.release),
-            can: vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Disk, Ability::Programs],
-            provisions: vec!["initramfs".into()],
-            files: vec![program, kernel.path.clone()],
-            details: details.into_iter().chain(kernel.details.iter().cloned()).collect(),
-            ..Identity::default()
-        })
+        identity.version = format!("{} with Linux {}", identity.version, kernel.release);
+        identity.can.push(Ability::Programs);
+        identity.provisions = vec!["initramfs".into()];
+        identity.files.push(kernel.path.clone());
+        identity.details.extend(kernel.details.iter().cloned());
+        Ok(identity)
     }
 
     fn create(&self, spec: &Spec) -> Result<Box<dyn Instance>, Error> {
-        if spec.provision.as_deref().is_some_and(|way| way != "initramfs") {
-            return Err(Error::Input("qemu knows one way of provisioning: initramfs".into()));
-        }
         let unsupported = |why: Unavailable| Error::Unsupported(why.reason);
         let program = self.program().map_err(unsupported)?;
         let words = self.words(spec.program.stdio != Stdio::Null).map_err(unsupported)?;
-        let kernel = self.kernels.need()?.clone();
+        let spec = Spec { memory: spec.memory.max(self.least_memory()), ..spec.clone() };
+        if self.distribution {
+            return Ok(Box::new(self.create_disk(&spec, (program, words))?));
+        }
+        if spec.provision.as_deref().is_some_and(|way| way != "initramfs") {
+            return Err(Error::Input("qemu knows one way of provisioning: initramfs".into()));
+        }
+        let kernel = self.kernels.need()?.path.clone();
         let initramfs = Initramfs::of(self.site, &spec.program)?;
         // QEMU copies into the guest whatever is in the file.
         initramfs.check()?;
-        let spec = Spec { memory: spec.memory.max(LEAST_MEMORY), ..spec.clone() };
-        Ok(Box::new(Guest {
-            spec,
-            program,
-            words,
-            kernel,
-            initramfs,
-            running: None,
-            heard: None,
-            carried: None,
-        }))
+        let files = Files { kernel, initrd: initramfs.path, disk: None };
+        Ok(Box::new(Guest::new(&spec, (program, words), files, None)))
     }
 }
 
@@ -197,21 +257,61 @@ fn version(program: &std::path::Path) -> Result<String, Unavailable> {
     version.map(str::to_owned).ok_or_else(|| fail("it does not say that it is QEMU".into()))
 }
 
+/// A disk of one instance; gone when dropped.
+struct OwnDisk(PathBuf);
+
+impl OwnDisk {
+    fn remove(&self) -> Result<(), Error> {
+        match std::fs::remove_file(&self.0) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::os(format!("remove {}", self.0.display()), e))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for OwnDisk {
+    fn drop(&mut self) {
+        // Nobody is left to be told; whatever remains lies in the site, which goes with the command.
+        let _ = self.remove();
+    }
+}
+
+/// What the machine is started from.
+struct Files {
+    kernel: PathBuf,
+    initrd: PathBuf,
+    /// The instance's own disk, and its format.
+    disk: Option<(PathBuf, &'static str)>,
+}
+
 struct Guest {
     spec: Spec,
     program: PathBuf,
     words: Words,
-    kernel: Kernel,
-    initramfs: Initramfs,
+    files: Files,
     // Dropped in this order: once QEMU has gone, those who listen to it end by themselves.
     running: Option<Running>,
     heard: Option<Arc<Heard>>,
     carried: Option<Carried>,
+    /// The instance's disk and the one that it was made from.
+    disk: Option<(OwnDisk, PathBuf)>,
 }
 
 impl Guest {
+    fn new(
+        spec: &Spec,
+        (program, words): (PathBuf, Words),
+        files: Files,
+        disk: Option<(OwnDisk, PathBuf)>,
+    ) -> Self {
+        Self { spec: spec.clone(), program, words, files, running: None, heard: None, carried: None, disk }
+    }
+
     fn launch(&self, control: i32, streams: Vec<Step>) -> Result<Launch, Error> {
-        let words = self.words.all(self.spec.memory, &self.kernel.path, &self.initramfs.path, control);
+        let files = (self.files.kernel.as_path(), self.files.initrd.as_path(), self.files.disk.as_ref());
+        let words = self.words.all(self.spec.memory, files, control);
         let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
         steps.extend(streams);
         // Onto itself: that clears close-on-exec.
@@ -290,7 +390,7 @@ impl Instance for Guest {
 
     fn remove(mut self: Box<Self>) -> Result<(), Error> {
         self.running = None;
-        Ok(())
+        self.disk.as_ref().map_or(Ok(()), |(own, _)| own.remove())
     }
 
     fn anatomy(&self) -> Anatomy {
@@ -298,8 +398,13 @@ impl Instance for Guest {
         Anatomy {
             processes: pid.map(|pid| (pid, Role::Program)).into_iter().collect(),
             guest_ram: pid.and_then(|pid| guest_ram(pid, self.spec.memory)),
-            shared: vec![self.kernel.path.clone(), self.initramfs.path.clone(), self.program.clone()],
-            files_in_memory: true,
+            shared: [&self.files.kernel, &self.files.initrd, &self.program]
+                .into_iter()
+                .chain(self.disk.iter().map(|(_, base)| base))
+                .cloned()
+                .collect(),
+            private: self.files.disk.iter().map(|(path, _)| path.clone()).collect(),
+            files_in_memory: self.files.disk.is_none(),
             ..Anatomy::default()
         }
     }

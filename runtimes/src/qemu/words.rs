@@ -2,7 +2,7 @@
 //!
 //! Data and one function; nothing here starts anything.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A machine type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub(super) struct Words {
     pub(super) accel: Accel,
     /// Ticks of the host's time-stamp counter per second.
     pub(super) tsc_hz: u64,
+    /// Whether a disk holds the root, with an init of its own, and not the initramfs.
+    pub(super) disk: bool,
     /// Whether the program's input and output go through the second serial port.
     pub(super) wired: bool,
 }
@@ -72,6 +74,9 @@ impl Words {
     /// The kernel's command line. Mitigations stay as the kernel has them.
     pub(super) fn command_line(&self) -> String {
         let mut line = "console=ttyS0 quiet panic=-1".to_owned();
+        if self.disk {
+            line += " root=/dev/vda rw";
+        }
         match self.machine {
             // Without tables the restart that QEMU ends with is a triple fault.
             Machine::Microvm => line += " reboot=t",
@@ -111,7 +116,12 @@ impl Words {
     }
 
     /// All arguments of one instance. `control` is the descriptor of the control pipe.
-    pub(super) fn all(&self, memory: u64, kernel: &Path, initrd: &Path, control: i32) -> Vec<String> {
+    pub(super) fn all(
+        &self,
+        memory: u64,
+        (kernel, initrd, disk): (&Path, &Path, Option<&(PathBuf, &str)>),
+        control: i32,
+    ) -> Vec<String> {
         let mut words = self.fixed();
         let own = [
             ("-chardev", format!("file,id=control,path=/dev/fd/{control},append=on")),
@@ -123,6 +133,40 @@ impl Words {
         ];
         // The chardev must be known before the device that names it.
         words.splice(0..0, own.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
+        if let Some((path, format)) = disk {
+            // What the guest syncs is on the host's disk: QEMU's default, said aloud.
+            let drive = format!("if=none,id=disk,format={format},cache=writeback,file={}", doubled(path));
+            let pairs = [("-drive", drive), ("-device", "virtio-blk-pci,drive=disk".into())];
+            words.extend(pairs.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
+        }
         words
+    }
+}
+
+/// A path as a value among others: a comma in it is doubled.
+fn doubled(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_named_only_where_there_is_one() {
+        let plain = Words { machine: Machine::Q35, accel: Accel::Tcg, tsc_hz: 1, disk: false, wired: true };
+        let files = (Path::new("/k"), Path::new("/i"), None);
+        assert!(!plain.all(128 << 20, files, 9).iter().any(|word| word.contains("drive")));
+        let own = (PathBuf::from("/a,b"), "qcow2");
+        let disk = Words { disk: true, ..plain };
+        let words = disk.all(128 << 20, (files.0, files.1, Some(&own)), 9);
+        assert!(
+            words.iter().any(|word| word.ends_with("format=qcow2,cache=writeback,file=/a,,b")),
+            "{words:?}"
+        );
+        assert!(disk.command_line().contains("root=/dev/vda") && !plain.command_line().contains("root="));
+        // The chardev of the control port comes before the device that names it.
+        let at = |what: &str| words.iter().position(|word| word.contains(what)).unwrap();
+        assert!(at("id=control") < at("isa-debugcon"));
     }
 }

@@ -24,21 +24,24 @@ const NULL: &CStr = c"/dev/null";
 fn run() {
     let port = sys::Port::open();
     port.tell(b"init\n");
-    let why = match live(&port) {
-        Ok(()) => return sys::restart(),
-        Err(why) => why,
-    };
-    port.tell(b"fail ");
-    port.tell(why.as_bytes());
-    port.tell(b"\n");
-    sys::restart();
+    if let Err(why) = live(&port) {
+        port.tell(b"fail ");
+        port.tell(why.as_bytes());
+        port.tell(b"\n");
+    }
+    // As a service of a distribution it leaves ending the machine to that.
+    if sys::is_first() {
+        sys::restart();
+    }
 }
 
 fn live(port: &sys::Port) -> Result<(), &'static str> {
     sys::hold_standard_streams();
     let text = sys::read_all(c"/spec").ok_or("the initramfs has no /spec")?;
     let spec = Spec::parse(&text).ok_or("/spec is damaged")?;
-    sys::mount(c"proc", c"/proc");
+    if sys::is_first() {
+        sys::mount(c"proc", c"/proc");
+    }
     let errors = sys::open(CONSOLE).ok_or("/dev/ttyS0 cannot be opened")?;
     sys::raw(errors);
     let (input, output) = match spec.stdio {

@@ -69,6 +69,12 @@ pub(crate) fn hold_standard_streams() {
     }
 }
 
+/// Whether this is process 1.
+pub(crate) fn is_first() -> bool {
+    // SAFETY: takes no arguments and cannot fail.
+    unsafe { libc::getpid() == 1 }
+}
+
 /// A write to a pipe that nobody reads fails instead of ending this process.
 pub(crate) fn ignore_closed_pipes() {
     // SAFETY: SIG_IGN is a valid disposition.

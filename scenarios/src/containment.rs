@@ -5,10 +5,12 @@
 //! answer and the host must still start a fresh instance. Every way has a bound of its own in the payload, so that also a
 //! runtime without limits cannot harm the host.
 
-use std::path::Path;
+use std::fs;
+use std::thread::sleep;
 use std::time::Duration;
 
 use isomark_core::payload::{Break, Job, Reply};
+use isomark_core::runtime::Role;
 use isomark_core::{Ability, Bench, Error, Metric, Params, Phase, Refusal, Sandbox, Scenario, Spec, Trial};
 
 use crate::given::{self, Is};
@@ -73,7 +75,7 @@ fn iterate(trial: &Trial<'_>) -> Result<(), Error> {
     let before = spent();
     let (outcome, removed) = (subject.run(&job), subject.remove());
     let end = spent() - before;
-    let gone = processes.iter().all(|(pid, _)| !Path::new(&format!("/proc/{pid}")).exists());
+    let gone = processes.iter().all(|(pid, role)| *role == Role::Daemon || goes(*pid));
     let verdict = verdict(how, outcome, limit);
     trial.remark("outcome", verdict.words);
     trial.note("contained", f64::from(u8::from(verdict.contained && removed.is_ok() && gone)));
@@ -98,6 +100,22 @@ fn ready<'t>(trial: &'t Trial<'t>, spec: &Spec) -> Result<Sandbox<'t>, Error> {
 fn end_of(mut sandbox: Sandbox<'_>) -> Result<(), Error> {
     sandbox.stop()?;
     sandbox.remove()
+}
+
+/// Whether a process ends within a moment, which a monitor may need after its program; one that nobody has reaped yet
+/// holds nothing any more.
+fn goes(pid: i32) -> bool {
+    let ended = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    };
+    (0..400).any(|_| {
+        let ended = ended();
+        if !ended {
+            sleep(Duration::from_millis(5));
+        }
+        ended
+    })
 }
 
 /// How it went.

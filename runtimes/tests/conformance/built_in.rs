@@ -89,6 +89,11 @@ fn a_flood_meets_a_bound() {
 }
 
 #[test]
+fn who_promises_limits_keeps_them() {
+    for_each(checks::keeps_limits);
+}
+
+#[test]
 fn memory_can_be_accounted_while_it_runs() {
     for_each(checks::accounts_memory);
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use isomark_core::payload::{Job, Probe, Storm, answers};
+use isomark_core::payload::{Break, Job, Probe, Storm, answers};
 use isomark_core::runtime::{Program, Role, Stdio};
 use isomark_core::{Ability, Error, Exit, Identity, Image, Origin, Runtime, Site, Spec, account};
 
@@ -28,7 +28,8 @@ pub(crate) struct Ground<'g> {
 pub(crate) type Check = fn(&dyn Runtime, &Ground<'_>);
 
 /// All of them.
-pub(crate) const ALL: [(&str, Check); 9] = [
+pub(crate) const ALL: [(&str, Check); 10] = [
+    ("keeps its limits", keeps_limits),
     ("the payload answers in order and ends well", answers_in_order),
     ("every job is answered rightly", answers_rightly),
     ("two at once do not collide", two_at_once),
@@ -202,6 +203,34 @@ pub(crate) fn bounds_a_flood(runtime: &dyn Runtime, ground: &Ground<'_>) {
     match instance.start() {
         Err(Error::WrongAnswer(why)) => assert!(why.contains("newline"), "{why}"),
         other => panic!("{}: {other:?}", runtime.name()),
+    }
+}
+
+/// Who promises limits keeps them. Each way asks for twice the limit, and the payload's own bound ends it there, so that
+/// nothing can happen to the host.
+pub(crate) fn keeps_limits(runtime: &dyn Runtime, ground: &Ground<'_>) {
+    const MEMORY: u64 = 128 << 20;
+    const TASKS: u64 = 32;
+    if !identity(runtime).can.contains(&Ability::Limits) {
+        return;
+    }
+    let spec = Spec { memory: MEMORY, tasks: TASKS, ..spec(Program::payload(ground.payload.clone())) };
+    runtime.prepare(&spec).unwrap();
+    for (how, limit) in [(Break::Memory, MEMORY), (Break::Fork, TASKS)] {
+        let mut instance = runtime.create(&spec).unwrap();
+        instance.start().unwrap();
+        let job = Job::Break { how, most: 2 * limit, millis: 2000, tsc_hz: 1_000_000_000 };
+        match instance.run(&job) {
+            Ok(reply) => {
+                answers::check(&job, &reply).unwrap();
+                assert!(reply.u64("taken").unwrap() <= limit, "{} {how:?}: {reply}", runtime.name());
+            }
+            Err(Error::Died { .. }) => {}
+            Err(e) => panic!("{} {how:?}: {}", runtime.name(), e.chain()),
+        }
+        let processes = instance.anatomy().processes;
+        drop(instance);
+        are_gone(runtime, &processes);
     }
 }
 

@@ -14,9 +14,11 @@ use serde::Serialize;
 use crate::view::View;
 
 /// Files of the look, by name.
-const BUILT_IN: [(&str, &str); 9] = [
+const BUILT_IN: [(&str, &str); 11] = [
     ("run.html", include_str!("../../../report-templates/run.html")),
     ("history.html", include_str!("../../../report-templates/history.html")),
+    ("claims.html", include_str!("../../../report-templates/claims.html")),
+    ("claim.html", include_str!("../../../report-templates/claim.html")),
     ("headline.html", include_str!("../../../report-templates/headline.html")),
     ("section.html", include_str!("../../../report-templates/section.html")),
     ("table.html", include_str!("../../../report-templates/table.html")),

@@ -20,6 +20,7 @@
 pub mod ab;
 pub mod answers;
 pub mod charts;
+pub mod claims;
 mod companions;
 pub mod controls;
 pub mod dataset;
@@ -37,6 +38,7 @@ pub mod precision;
 pub mod reference;
 pub mod region;
 pub mod samples_csv;
+pub mod scoreboard;
 pub mod stats;
 pub mod summarise;
 pub mod summary;
@@ -71,7 +73,8 @@ pub struct Options {
 pub fn render(folder: &Folder, run: &Run, options: &Options) -> Result<Summary, Error> {
     let samples = folder.samples()?;
     let data = Dataset::new(run, &samples, folder.blocks()?)?;
-    let summary = summarise::summarise(&data);
+    let mut summary = summarise::summarise(&data);
+    summary.claims = claims::claims(&data)?;
     let drawn = charts::charts(&data, &summary);
     let page = html::html(&view::view(run, &summary, &drawn), options.templates.as_deref())?;
     for chart in &drawn {

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use crate::answers;
 use crate::controls;
 use crate::fmt;
+use crate::scoreboard;
 use crate::summary::{CellSummary, Figure, MetricSummary, Status, Summary};
 
 /// Rows of the table of all metrics; a job summary has a limit of size.
@@ -18,6 +19,7 @@ pub fn markdown(summary: &Summary) -> String {
     let mut out = String::new();
     head(&mut out, summary);
     headline(&mut out, summary);
+    claims(&mut out, summary);
     trust(&mut out, summary);
     warnings(&mut out, summary);
     metrics(&mut out, summary);
@@ -84,6 +86,21 @@ fn figure(figure: &Figure) -> String {
         (None, Some(_), _) => answers::with_interval(figure),
         (None, None, _) => "1 (reference)".to_owned(),
     }
+}
+
+/// The documents' claims that the run decides, each with what was measured.
+fn claims(out: &mut String, summary: &Summary) {
+    let measured = summary.claims.iter().filter(|claim| scoreboard::was_measured(claim));
+    let rows: Vec<String> = measured
+        .map(|c| format!("| {} | {} | {} |", escape(&c.title), c.verdict.word(), escape(&c.says)))
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    put(out, "| claim | verdict | measured here |");
+    put(out, "|---|---|---|");
+    rows.iter().for_each(|row| put(out, row));
+    put(out, &format!("\n{}\n", escape(&scoreboard::counts(&summary.claims))));
 }
 
 /// What the controls say, in a line per scenario.

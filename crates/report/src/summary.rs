@@ -8,6 +8,8 @@ use isomark_core::runtime::Kind;
 use isomark_core::{Better, Params, Phase};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::claims;
+use crate::claims::outcome::{Figure as Published, Measured};
 use crate::region::Region;
 use crate::stats::ranks::Method;
 use crate::stats::verdict::Verdict;
@@ -50,7 +52,7 @@ pub struct Summary {
     /// The same cells again, and with injected work: how far the verdicts can be trusted.
     #[serde(default)]
     pub controls: Vec<Control>,
-    /// Sentences from the documents with their verdicts; empty until claims are checked.
+    /// Sentences from the documents with their verdicts; empty until claims are judged.
     pub claims: Vec<Claim>,
     /// What a reader must know before believing the numbers, each with its remedy.
     pub warnings: Vec<Warning>,
@@ -474,16 +476,28 @@ pub struct Figure {
 pub struct Claim {
     /// Its name.
     pub id: String,
+    /// The claim in a few words.
+    #[serde(default)]
+    pub title: String,
     /// The sentence.
     pub text: String,
+    /// The documents that say it.
+    #[serde(default)]
+    pub documents: Vec<String>,
+    /// Where they say it.
+    #[serde(default)]
+    pub place: String,
     /// `supported`, `refuted`, `inconclusive` or `not-testable`.
-    pub verdict: String,
-    /// Why.
+    pub verdict: claims::verdict::Verdict,
+    /// Why, with rule, layer and configuration.
     pub why: String,
+    /// The same for a newcomer, in a sentence.
+    #[serde(default)]
+    pub says: String,
     /// What was measured.
-    pub measured: serde_json::Value,
+    pub measured: Measured,
     /// What others published.
-    pub published: Vec<serde_json::Value>,
+    pub published: Vec<Published>,
 }
 
 impl Summary {

@@ -5,6 +5,7 @@
 use crate::answers;
 use crate::controls;
 use crate::fmt::{clean, shortened};
+use crate::scoreboard;
 use crate::summary::{Column, Figure, Row, Status, Summary, Trust};
 
 /// Columns of a terminal that the table must fit.
@@ -45,6 +46,11 @@ pub fn table(summary: &Summary) -> String {
         line(&mut out, "this host is noisy: stop what else runs, pin CPUs or take more blocks");
     }
     line(&mut out, "ratio to process with 95 % interval; ~ nothing can be said");
+    let claims = scoreboard::lines(summary);
+    if !claims.is_empty() {
+        out.push('\n');
+        claims.iter().for_each(|text| line(&mut out, text));
+    }
     out
 }
 

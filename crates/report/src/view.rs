@@ -12,6 +12,7 @@ use crate::charts::{self, Chart};
 use crate::controls;
 use crate::fairness::{Fairness, fairness};
 use crate::fmt;
+use crate::scoreboard::{Scoreboard, scoreboard};
 use crate::summary::{Figure, Summary};
 use crate::tables::{self, Table};
 
@@ -24,6 +25,8 @@ pub struct View {
     pub subtitle: String,
     /// The whole run in one sentence.
     pub answer: String,
+    /// The documents' claims, if they were judged.
+    pub scoreboard: Option<Scoreboard>,
     /// KVM class, the fact that decides most.
     pub kvm_class: String,
     /// What the class was concluded from.
@@ -165,6 +168,7 @@ pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
             info.started, info.plan, info.seed
         )),
         answer: unbroken(&answers::overall(summary)),
+        scoreboard: scoreboard(summary, drawn),
         kvm_class: fmt::clean(&info.host.kvm_class),
         kvm_evidence: fmt::clean(&run.host.kvm_evidence),
         host: host(run),
@@ -295,7 +299,7 @@ fn question(scenario: &str) -> String {
     }
 }
 
-fn chart(chart: &Chart) -> ChartView {
+pub(crate) fn chart(chart: &Chart) -> ChartView {
     let label = format!("{}. {}", chart.title, chart.caption);
     ChartView {
         title: chart.title.clone(),

@@ -8,17 +8,25 @@ use std::io::Write;
 use isomark_core::record::{Cell, Failure, Outcome, Run, Sample};
 use isomark_core::{Metric, Params};
 use isomark_report::dataset::Dataset;
-use isomark_report::{Options, Summary, charts, html, markdown, render, samples_csv, summarise, text, view};
+use isomark_report::{
+    Options, Summary, charts, claims, html, markdown, render, samples_csv, summarise, text, view,
+};
 
 const HOSTILE: &str = "</title><script>alert(1)</script>\u{1b}[31m|`*\u{202e}\"'<b>";
 
 fn summarised(run: &Run, samples: &[Sample]) -> Summary {
-    summarise::summarise(&Dataset::new(run, samples, fixture::noise(run)).expect("samples of this run"))
+    judged(&Dataset::new(run, samples, fixture::noise(run)).expect("samples of this run"))
+}
+
+fn judged(data: &Dataset<'_>) -> Summary {
+    let mut summary = summarise::summarise(data);
+    summary.claims = claims::claims(data).expect("claims that can be judged");
+    summary
 }
 
 fn page(run: &Run, samples: &[Sample]) -> String {
     let data = Dataset::new(run, samples, fixture::noise(run)).expect("samples of this run");
-    let summary = summarise::summarise(&data);
+    let summary = judged(&data);
     let drawn = charts::charts(&data, &summary);
     html::html(&view::view(run, &summary, &drawn), None).expect("the built-in templates")
 }

@@ -71,6 +71,9 @@ impl Axis {
     }
 
     fn decades(&self, most: usize) -> Vec<f64> {
+        if self.unit == "byte" {
+            return self.doublings(most);
+        }
         let exponents = (self.low.log10().floor() as i32)..=(self.high.log10().ceil() as i32);
         let set = |mantissas: &[f64]| -> Vec<f64> {
             let all = exponents.clone().flat_map(|e| mantissas.iter().map(move |m| m * 10_f64.powi(e)));
@@ -84,6 +87,16 @@ impl Axis {
         }
         let decades = &all[3];
         decades.iter().copied().step_by(decades.len().div_ceil(most)).collect()
+    }
+
+    /// Powers of two, as many as there is room for: sizes are counted in them.
+    fn doublings(&self, most: usize) -> Vec<f64> {
+        let exponents = (self.low.log2().ceil() as i32)..=(self.high.log2().floor() as i32);
+        let steps = [1, 2, 5, 10].into_iter();
+        let sets =
+            steps.map(|step| exponents.clone().filter(move |e| e % step == 0).map(f64::from).map(f64::exp2));
+        let sets: Vec<Vec<f64>> = sets.map(Iterator::collect).collect();
+        sets.iter().find(|set| set.len() <= most).or(sets.last()).cloned().unwrap_or_default()
     }
 
     /// A tick in words.
@@ -137,6 +150,8 @@ mod tests {
         assert_eq!(labels(&axis), ["0", "20 MiB", "40 MiB", "60 MiB"]);
         let axis = Axis::log(290e3, 3.3e6, "ns", 0.0, 300.0);
         assert_eq!(labels(&axis), ["500 µs", "1 ms", "2 ms"]);
+        let axis = Axis::log(300e3, 7e6, "byte", 0.0, 300.0);
+        assert_eq!(labels(&axis), ["512 KiB", "1 MiB", "2 MiB", "4 MiB"]);
         let axis = Axis::log(0.98, 1.03, RATIO, 0.0, 400.0);
         assert_eq!(labels(&axis), ["0.98×", "0.99×", "1×", "1.01×", "1.02×", "1.03×"]);
         let axis = Axis::log(0.003, 1.0, RATIO, 0.0, 300.0);

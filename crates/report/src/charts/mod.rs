@@ -15,9 +15,11 @@ pub mod scene;
 pub mod sizes;
 pub mod slide;
 pub mod stack;
+pub mod storeys;
 pub mod strip;
 pub mod svg;
 pub mod times;
+pub mod tradeoff;
 
 use isomark_core::{Error, Params};
 
@@ -74,7 +76,8 @@ impl Chart {
 /// All charts of a run, in the order of its scenarios.
 #[must_use]
 pub fn charts(data: &Dataset<'_>, summary: &Summary) -> Vec<Chart> {
-    let mut all = Vec::new();
+    let mut all: Vec<Chart> =
+        tradeoff::chart(summary).into_iter().chain(storeys::chart(data, summary)).collect();
     for scenario in summary.scenarios() {
         match scenario {
             "throughput" => all.extend(ratios::charts(summary, scenario)),

@@ -18,17 +18,23 @@ pub const TAIL: f64 = 0.025;
 /// ```
 #[must_use]
 pub fn ranks(n: usize, p: f64) -> Option<(usize, usize)> {
+    ranks_within(n, p, TAIL)
+}
+
+/// The same with at most `tail` outside on each side: 0.05 for a 90 % interval.
+#[must_use]
+pub fn ranks_within(n: usize, p: f64, tail: f64) -> Option<(usize, usize)> {
     if n == 0 || !(p > 0.0 && p < 1.0) {
         return None;
     }
-    let low = below_tail(n, p)?;
+    let low = below_tail(n, p, tail)?;
     // X_(u) fails as an upper bound when at least u values lie below: the mirror image of the lower bound.
-    let high = n + 1 - below_tail(n, 1.0 - p)?;
+    let high = n + 1 - below_tail(n, 1.0 - p, tail)?;
     (low <= high).then_some((low, high))
 }
 
-/// Largest rank l with P(B ≤ l − 1) ≤ [`TAIL`] for B ~ binomial(n, p).
-fn below_tail(n: usize, p: f64) -> Option<usize> {
+/// Largest rank l with P(B ≤ l − 1) ≤ `tail` for B ~ binomial(n, p).
+fn below_tail(n: usize, p: f64, tail: f64) -> Option<usize> {
     // In logarithms, because 0.5^n underflows from n = 1075 on.
     let odds = (p / (1.0 - p)).ln();
     let count = n as f64;
@@ -37,7 +43,7 @@ fn below_tail(n: usize, p: f64) -> Option<usize> {
     let mut rank = 0;
     for k in 0..n {
         sum += log_mass.exp();
-        if sum > TAIL {
+        if sum > tail {
             break;
         }
         rank = k + 1;
@@ -50,7 +56,13 @@ fn below_tail(n: usize, p: f64) -> Option<usize> {
 /// The 95 % interval of the `p`-quantile from values in ascending order.
 #[must_use]
 pub fn interval(sorted: &[f64], p: f64) -> Option<[f64; 2]> {
-    let (low, high) = ranks(sorted.len(), p)?;
+    interval_within(sorted, p, TAIL)
+}
+
+/// The same with at most `tail` outside on each side.
+#[must_use]
+pub fn interval_within(sorted: &[f64], p: f64, tail: f64) -> Option<[f64; 2]> {
+    let (low, high) = ranks_within(sorted.len(), p, tail)?;
     Some([*sorted.get(low - 1)?, *sorted.get(high - 1)?])
 }
 
@@ -91,6 +103,9 @@ mod tests {
             check(n, 0.5, Some((low, high)));
         }
         check(100, 0.5, Some((40, 61)));
+        // 90 %: P(B ≤ 5) = 0.0207 and P(B ≤ 6) = 0.0577 at n = 20; at n = 5 the extremes leave 0.031 on each side.
+        assert_eq!((ranks_within(20, 0.5, 0.05), ranks_within(5, 0.5, 0.05)), (Some((6, 15)), Some((1, 5))));
+        assert_eq!(ranks_within(30, 0.5, 0.05), Some((11, 20)));
         // Far beyond where 0.5^n underflows: normal approximation n/2 ± 1.96 √n/2.
         let (low, high) = ranks(100_000, 0.5).unwrap();
         assert!((49_680..=49_700).contains(&low) && low + high == 100_001, "{low} {high}");

@@ -1,0 +1,232 @@
+//! What does isolation cost?
+//!
+//! One point a runtime: what of the host its program can reach or see (upwards) against what that costs (rightwards), one
+//! panel for each pair. Isolation is a vector, so each panel names its own measure and none is added to another. Shapes
+//! tell the kinds apart, names the runtimes; no colour is needed to read it.
+
+use isomark_core::runtime::Kind;
+
+use super::axis::{Axis, RATIO};
+use super::scene::{Anchor, Ink, Scene, Style, Weight};
+use super::{Chart, ink, letters};
+use crate::answers::bounds;
+use crate::fmt;
+use crate::summary::{Figure, Summary};
+
+/// Height of a panel's plot.
+const HIGH: f64 = 190.0;
+/// Room for the numbers at the left.
+const LEFT: f64 = 44.0;
+/// Room between panels.
+const APART: f64 = 26.0;
+/// Radius of a mark.
+const MARK: f64 = 5.0;
+
+/// A measure of isolation: the metric of the scenario `isolation`, and its name on the axis.
+const MEASURES: [(&str, &str); 2] =
+    [("interface", "host system calls in reach"), ("leak", "share of canaries and host facts seen")];
+
+/// A cost: the scenario of the headline table, its name on the axis, its unit.
+const COSTS: [(&str, &str, &str); 3] = [
+    ("startup", "time to start (log scale)", "ns"),
+    ("memory", "memory of one more (log scale)", "byte"),
+    ("throughput", "time to compute, against process", RATIO),
+];
+
+/// One runtime in one panel.
+struct Point {
+    name: String,
+    kind: Kind,
+    ink: Ink,
+    x: f64,
+    ci95: Option<[f64; 2]>,
+    y: f64,
+    tip: String,
+}
+
+/// One pair of a measure and a cost.
+struct Panel {
+    cost: (&'static str, &'static str),
+    measure: (&'static str, &'static str),
+    points: Vec<Point>,
+}
+
+/// The panels of a run; none where isolation was not measured.
+pub(super) fn chart(summary: &Summary) -> Option<Chart> {
+    let panels: Vec<Vec<Panel>> = MEASURES
+        .iter()
+        .map(|measure| COSTS.iter().filter_map(|cost| panel(summary, measure, cost)).collect::<Vec<_>>())
+        .filter(|row: &Vec<Panel>| !row.is_empty())
+        .collect();
+    if panels.is_empty() {
+        return None;
+    }
+    let caption = "One point a runtime; down is better isolated, left is cheaper; bars: 95 % intervals of the cost. Upwards: \
+                   the host’s system calls that the program (for a VM: its monitor) can make, and the share of what was \
+                   planted or read on the host that is seen inside. Neither says whether a box can be broken out of.";
+    let draw = |width: f64| draw(&panels, width);
+    Some(Chart::new(("trade-off", "claims"), "What isolation costs", caption, draw))
+}
+
+fn panel(
+    summary: &Summary,
+    measure: &(&'static str, &'static str),
+    cost: &(&'static str, &'static str, &'static str),
+) -> Option<Panel> {
+    let column = summary.headline.columns.iter().position(|column| column.scenario == cost.0)?;
+    let point = |row: &crate::summary::Row| {
+        let figure = row.figures.get(column)?.as_ref()?;
+        let (x, ci95) = paid(figure)?;
+        let y = seen(summary, &row.runtime, measure.0)?;
+        let words = match cost.2 {
+            RATIO => fmt::ratio(x, ci95),
+            unit => fmt::quantity(unit, x, ci95),
+        };
+        let tip = format!("{}: {} {y}, {} {words}", row.runtime, measure.1, cost.1);
+        let name = fmt::clean(&row.runtime);
+        Some(Point { name, kind: row.kind, ink: ink(summary, &row.runtime), x, ci95, y, tip })
+    };
+    let points: Vec<Point> = summary.headline.rows.iter().filter_map(point).collect();
+    (points.len() > 1).then_some(Panel { cost: (cost.1, cost.2), measure: *measure, points })
+}
+
+/// The cost of a figure: its value, or for a rate the time that the same work takes against the process.
+fn paid(figure: &Figure) -> Option<(f64, Option<[f64; 2]>)> {
+    match (figure.value, figure.ratio) {
+        (Some(value), _) => (value.0 > 0.0).then(|| (value.0, bounds(figure.ci95))),
+        (None, Some(ratio)) => {
+            Some((1.0 / ratio, figure.ratio_ci95.map(|[low, high]| [1.0 / high, 1.0 / low])))
+        }
+        (None, None) => Some((1.0, None)),
+    }
+}
+
+fn seen(summary: &Summary, runtime: &str, metric: &str) -> Option<f64> {
+    let mut cells = summary.scenario("isolation").filter(|cell| cell.runtime == runtime);
+    cells.find_map(|cell| cell.metric(metric)?.median.map(|median| median.0))
+}
+
+fn draw(rows: &[Vec<Panel>], width: f64) -> Scene {
+    let mut scene = Scene::new(width);
+    let mut top = keys(&mut scene, rows) + 8.0;
+    for row in rows {
+        let abreast = if width > 600.0 { row.len() } else { 1 };
+        let column = (width + APART) / abreast as f64 - APART;
+        for line in row.chunks(abreast) {
+            for (at, panel) in line.iter().enumerate() {
+                scene.place(one(panel, column), at as f64 * (column + APART), top);
+            }
+            top = scene.height + 16.0;
+        }
+    }
+    scene
+}
+
+/// Which shape is what; returns where they end.
+fn keys(scene: &mut Scene, rows: &[Vec<Panel>]) -> f64 {
+    let mut x = 8.0;
+    for kind in [Kind::Process, Kind::Container, Kind::Vm] {
+        if !rows.iter().flatten().flat_map(|panel| &panel.points).any(|point| point.kind == kind) {
+            continue;
+        }
+        mark(scene, kind, (x, 11.0), Ink::Muted);
+        scene.text((x + 10.0, 15.0), kind.word(), Style::new(Ink::Text).size(12.0));
+        x += 30.0 + letters::room(kind.word(), 12.0, Weight::Regular);
+    }
+    scene.height = 22.0;
+    22.0
+}
+
+fn one(panel: &Panel, width: f64) -> Scene {
+    let mut scene = Scene::new(width);
+    scene.text((0.0, 12.0), panel.measure.1, Style::new(Ink::Muted).size(11.0));
+    let (top, bottom) = (24.0, 24.0 + HIGH);
+    let ends = panel.points.iter().flat_map(|p| [p.x].into_iter().chain(p.ci95.into_iter().flatten()));
+    let ends: Vec<f64> = ends.filter(|x| *x > 0.0).collect();
+    let (low, high) =
+        (ends.iter().copied().fold(f64::INFINITY, f64::min), ends.iter().copied().fold(0.0, f64::max));
+    // A little room beyond the ends, so that names find a place.
+    let axis = Axis::log(low / 1.06, high * 1.06, panel.cost.1, LEFT, width - 8.0);
+    axis.draw(&mut scene, top, bottom, panel.cost.0);
+    let most = panel.points.iter().map(|point| point.y).fold(0.0, f64::max);
+    let rise = Rise::new(most, top, bottom);
+    rise.draw(&mut scene, width - 8.0);
+    for point in &panel.points {
+        let (x, y) = (axis.at(point.x), rise.at(point.y));
+        if let Some([from, to]) = point.ci95 {
+            scene.line([axis.at(from), y, axis.at(to), y], 2.0, point.ink);
+        }
+        mark(&mut scene, point.kind, (x, y), point.ink).tip(&*point.tip);
+    }
+    names(&mut scene, panel, &axis, &rise);
+    scene
+}
+
+fn mark(scene: &mut Scene, kind: Kind, (x, y): (f64, f64), ink: Ink) -> &mut super::scene::Item {
+    match kind {
+        Kind::Container => scene.rect([x - MARK, y - MARK, 2.0 * MARK, 2.0 * MARK], 1.0, ink),
+        Kind::Vm => {
+            let (up, down) = (y - MARK * 1.25, y + MARK * 0.95);
+            scene.polygon(vec![(x, up), (x + MARK * 1.25, down), (x - MARK * 1.25, down)], ink)
+        }
+        Kind::Process | Kind::Floor => scene.dots(vec![(x, y)], MARK, ink),
+    }
+}
+
+/// A vertical axis from 0.
+struct Rise {
+    most: f64,
+    top: f64,
+    bottom: f64,
+    step: f64,
+}
+
+impl Rise {
+    fn new(most: f64, top: f64, bottom: f64) -> Self {
+        let most = if most > 0.0 { most * 1.08 } else { 1.0 };
+        let raw = most / 4.0;
+        let power = 10_f64.powf(raw.log10().floor());
+        let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|m| m * power);
+        let step = steps.into_iter().find(|s| *s >= raw).unwrap_or(raw);
+        Self { most, top, bottom, step }
+    }
+
+    fn at(&self, value: f64) -> f64 {
+        self.bottom - value / self.most * (self.bottom - self.top)
+    }
+
+    fn draw(&self, scene: &mut Scene, right: f64) {
+        let digits = if self.step < 0.1 { 2 } else { usize::from(self.step < 1.0) };
+        let style = Style::new(Ink::Muted).size(11.0).anchor(Anchor::End);
+        for at in 0..=(self.most / self.step) as u32 {
+            let value = f64::from(at) * self.step;
+            let y = self.at(value);
+            scene.line([LEFT, y, right, y], 1.0, if at == 0 { Ink::Axis } else { Ink::Grid });
+            scene.text((LEFT - 6.0, y + 4.0), &format!("{value:.digits$}"), style);
+        }
+    }
+}
+
+/// Names beside their marks, where none lies over another: each takes the first free place around its mark.
+fn names(scene: &mut Scene, panel: &Panel, axis: &Axis, rise: &Rise) {
+    let marks = panel.points.iter().map(|p| (axis.at(p.x), rise.at(p.y)));
+    let mut taken: Vec<[f64; 4]> = marks.map(|(x, y)| [x - 7.0, y - 7.0, x + 7.0, y + 7.0]).collect();
+    for point in &panel.points {
+        let (x, y) = (axis.at(point.x), rise.at(point.y));
+        let room = letters::room(&point.name, 11.5, Weight::Regular);
+        let sides = [(9.0, 4.0), (-9.0 - room, 4.0)];
+        let rounds = [0.0, -13.0, 13.0, -26.0, 26.0, -39.0, 39.0];
+        let places = rounds.iter().flat_map(|dy| sides.iter().map(move |(dx, base)| (dx, base + dy)));
+        let boxed = |(dx, dy): (&f64, f64)| [x + dx, y + dy - 10.0, x + dx + room, y + dy + 3.0];
+        let inside = |b: &[f64; 4]| {
+            b[0] >= LEFT && b[2] <= scene.width && b[1] >= rise.top - 8.0 && b[3] <= rise.bottom + 4.0
+        };
+        let apart =
+            |b: &[f64; 4]| taken.iter().all(|t| b[2] <= t[0] || b[0] >= t[2] || b[3] <= t[1] || b[1] >= t[3]);
+        let all: Vec<[f64; 4]> = places.map(boxed).collect();
+        let free = all.iter().find(|b| inside(b) && apart(b)).or_else(|| all.iter().find(|b| inside(b)));
+        let Some(place) = free.copied() else { continue };
+        scene.heading((place[0], place[3] - 3.0), &point.name, Style::new(Ink::Text).size(11.5));
+        taken.push(place);
+    }
+}

@@ -1,0 +1,180 @@
+//! What do the documents claim, and does it hold here?
+//!
+//! A claim is data (`scenarios/claims/*.toml`); this module selects its cells by layer, estimates, and decides by rules
+//! that were fixed before the run. The same run gives the same verdicts; a layer that was not measured is named and never
+//! spoken for by another.
+
+pub mod estimate;
+pub mod file;
+pub mod layers;
+pub mod outcome;
+pub mod points;
+pub mod shelf;
+pub mod verdict;
+pub mod words;
+
+use isomark_core::Error;
+
+use crate::dataset::Dataset;
+use crate::summarise::rounded;
+use crate::summary::{Claim, Number};
+use file::{File, Part};
+use layers::{Layer, Layers};
+use outcome::{Figure, LayerOutcome, Measured, Missing, PartOutcome, PointOutcome};
+use points::{Point, points};
+use verdict::{Verdict, judge};
+
+/// The verdicts of a run on all claims.
+///
+/// # Errors
+/// [`Error::Input`] if a claim's file cannot be judged, naming file, line and key.
+pub fn claims(data: &Dataset<'_>) -> Result<Vec<Claim>, Error> {
+    let (layers, files) = shelf::load()?;
+    Ok(files.iter().map(|file| claim(data, &layers, file)).collect())
+}
+
+/// The verdict of a run on one claim.
+#[must_use]
+pub fn claim(data: &Dataset<'_>, layers: &Layers, file: &File) -> Claim {
+    let parts: Vec<PartOutcome> = file.rules.iter().map(|rule| part(data, layers, rule)).collect();
+    let deciding = parts.iter().filter(|part| !part.reported);
+    let verdicts: Vec<Verdict> = deciding.map(|part| part.verdict).collect();
+    let verdict = file.parts.of(&verdicts);
+    let measured = Measured { parts };
+    Claim {
+        id: file.id.get_ref().clone(),
+        title: file.title.clone(),
+        text: file.text.clone(),
+        documents: file.documents.clone(),
+        place: file.place.clone(),
+        verdict,
+        why: words::why(&measured, verdict),
+        says: words::says(&file.says, &measured, verdict),
+        measured,
+        published: file.published.iter().map(figure).collect(),
+    }
+}
+
+fn figure(found: &file::Published) -> Figure {
+    let file::Published { what, value, source, evidence } = found.clone();
+    Figure { what, value, source, evidence }
+}
+
+fn part(data: &Dataset<'_>, layers: &Layers, rule: &Part) -> PartOutcome {
+    let all = points(data, layers, rule);
+    let mut found: Vec<LayerOutcome> = Vec::new();
+    for point in &all {
+        let against = point.against.map(|(_, layer)| layer.id.clone());
+        let outcome = measured(data, rule, point);
+        match found.iter_mut().find(|l| l.layer == point.layer.id && l.against == against) {
+            Some(layer) => layer.points.push(outcome),
+            None => found.push(LayerOutcome {
+                layer: point.layer.id.clone(),
+                name: point.layer.name.clone(),
+                against,
+                verdict: Verdict::Inconclusive,
+                range: [outcome.value; 2],
+                deciding: 0,
+                points: vec![outcome],
+            }),
+        }
+    }
+    found.iter_mut().for_each(|layer| decide(layer, rule));
+    // In the order of the rule, which goes from the thinnest layer up.
+    found.sort_by_key(|layer| rule.layers.iter().position(|id| *id == layer.layer));
+    let missing = missing(data, layers, rule, &found);
+    let verdict = overall(rule, &found, &missing);
+    let mut outcome = PartOutcome {
+        rule: rule.rule.get_ref().clone(),
+        about: rule.about.clone(),
+        asks: rule.asks.clone(),
+        verdict,
+        reported: rule.reported,
+        why: String::new(),
+        layers: found,
+        missing,
+    };
+    outcome.why = rule.not_testable.clone().unwrap_or_else(|| words::of_part(&outcome));
+    outcome
+}
+
+fn overall(rule: &Part, found: &[LayerOutcome], missing: &[Missing]) -> Verdict {
+    let verdicts: Vec<Verdict> = found.iter().map(|layer| layer.verdict).collect();
+    // Layers of which the run has no runtime at all say nothing about what this host can do.
+    let impossible = missing.iter().any(|layer| layer.impossible)
+        && missing.iter().all(|layer| layer.impossible || layer.absent);
+    if rule.not_testable.is_some() || (found.is_empty() && impossible) {
+        Verdict::NotTestable
+    } else {
+        rule.across.of(&verdicts)
+    }
+}
+
+fn measured(data: &Dataset<'_>, rule: &Part, point: &Point<'_>) -> PointOutcome {
+    let cell = &data.run.cells[point.cell];
+    let verdict::Judged { verdict, why, few } = judge(&point.found, rule);
+    let unit = &point.found.unit;
+    let number = |x: f64| Number(if matches!(&**unit, "ns" | "byte") { x.round() } else { rounded(x) });
+    PointOutcome {
+        runtime: cell.runtime.clone(),
+        against: point.against.map(|(base, _)| data.run.cells[base].runtime.clone()),
+        params: cell.params.clone(),
+        configuration: configuration(data, point.layer, point.cell),
+        unit: unit.clone(),
+        value: number(point.found.value),
+        ci95: point.found.ci95.map(|ci| ci.map(number)),
+        ci90: point.found.ci90.map(|ci| ci.map(number)),
+        n: point.found.n,
+        verdict,
+        why,
+        few,
+    }
+}
+
+/// What exactly stands for the layer: runtime, machine, memory, what is inside.
+fn configuration(data: &Dataset<'_>, layer: &Layer, cell: usize) -> String {
+    let cell = &data.run.cells[cell];
+    let mut words = vec![cell.runtime.clone()];
+    if layer.kind == isomark_core::runtime::Kind::Vm {
+        words.push(machine(data, &cell.runtime));
+    }
+    let limits = layer.kind != isomark_core::runtime::Kind::Process;
+    if let Some(memory) = cell.params.number("memory").filter(|_| limits) {
+        words.push(crate::fmt::quantity("byte", memory as f64, None));
+    }
+    words.push(layer.inside.clone());
+    words.join(", ")
+}
+
+/// What the virtual CPU is.
+fn machine(data: &Dataset<'_>, runtime: &str) -> String {
+    let record = data.run.runtimes.iter().find(|record| record.name == runtime);
+    let details = record.and_then(|record| Some(&record.identity.as_ref()?.details));
+    match details.and_then(|details| details.get("accel")).map(String::as_str) {
+        None | Some("kvm") => format!("{} KVM", data.run.host.kvm_class),
+        Some(other) => format!("emulated CPU ({other})"),
+    }
+}
+
+/// Joins the points of a layer and names the one that decided.
+fn decide(layer: &mut LayerOutcome, rule: &Part) {
+    let verdicts: Vec<Verdict> = layer.points.iter().map(|point| point.verdict).collect();
+    layer.verdict = rule.within.of(&verdicts);
+    let values = || layer.points.iter().map(|point| point.value.0);
+    layer.range =
+        [Number(values().fold(f64::INFINITY, f64::min)), Number(values().fold(f64::NEG_INFINITY, f64::max))];
+    let edge = |x: f64| {
+        let bounds = [rule.supported, rule.refuted].into_iter().flatten().flat_map(|bound| bound.range());
+        bounds.filter(|b| b.is_finite()).map(|b| (x - b).abs()).fold(f64::INFINITY, f64::min)
+    };
+    let agreeing = layer.points.iter().enumerate().filter(|(_, point)| point.verdict == layer.verdict);
+    let nearest = agreeing.min_by(|a, b| edge(a.1.value.0).total_cmp(&edge(b.1.value.0)));
+    layer.deciding = nearest.map_or(0, |(at, _)| at);
+}
+
+/// Layers that the rule names and this run has no number for.
+fn missing(data: &Dataset<'_>, layers: &Layers, rule: &Part, found: &[LayerOutcome]) -> Vec<Missing> {
+    let absent = rule.layers.iter().filter(|id| !found.iter().any(|layer| layer.layer == **id));
+    let known = absent.filter_map(|id| layers.get(id));
+    known.filter_map(|layer| words::missing(data, layers, layer, rule)).collect()
+}

@@ -1,0 +1,258 @@
+//! A verdict in words: for a newcomer in one sentence, for a reader of files with its reason.
+//!
+//! Sentences name the layer of each value and each layer that has none; they say no more than the intervals carry.
+
+use isomark_core::runtime::Kind;
+
+use super::file::{Part, Says};
+use super::layers::{Layer, Layers};
+use super::outcome::{LayerOutcome, Measured, Missing, PartOutcome, PointOutcome};
+use super::verdict::Verdict;
+use crate::dataset::Dataset;
+use crate::fmt;
+
+/// What measures a claim that a run left out.
+const PLAN: &str = "isomark run --plan claims";
+
+/// A value with its unit.
+#[must_use]
+pub fn value(point: &PointOutcome) -> String {
+    amount(&point.unit, point.value.0, point.ci95.map(|ci| ci.map(|x| x.0)))
+}
+
+/// The interval of a value, without the unit.
+#[must_use]
+pub fn interval(point: &PointOutcome) -> Option<String> {
+    let ci95 = point.ci95?.map(|x| x.0);
+    Some(match &*point.unit {
+        "×" => fmt::ratio_interval(point.value.0, ci95),
+        "ratio" | "count" if ci95[0] == ci95[1] => return None,
+        "ratio" | "count" => {
+            let digits = fmt::decimals(point.value.0, Some(ci95)).min(4);
+            format!("{:.digits$}–{:.digits$}", ci95[0], ci95[1])
+        }
+        "%" | "points" => {
+            let (value, [low, high]) = (100.0 * point.value.0, ci95.map(|x| 100.0 * x));
+            let digits = fmt::decimals(value, Some([low, high])).min(2);
+            format!("{low:.digits$} to {high:.digits$}")
+        }
+        unit => fmt::interval(unit, point.value.0, ci95),
+    })
+}
+
+/// An amount of a unit; counts and shares as plain numbers.
+#[must_use]
+pub fn amount(unit: &str, value: f64, ci95: Option<[f64; 2]>) -> String {
+    match unit {
+        "×" => fmt::ratio(value, ci95),
+        "count" if value.fract() == 0.0 => format!("{value}"),
+        // Shares and counts: as many digits as the interval deserves, without a unit.
+        "count" | "ratio" => format!("{value:.*}", fmt::decimals(value, ci95).min(4)),
+        "%" | "points" => {
+            let (value, ci95) = (100.0 * value, ci95.map(|ci| ci.map(|x| 100.0 * x)));
+            format!("{value:.*} {unit}", fmt::decimals(value, ci95).min(2))
+        }
+        _ => fmt::quantity(unit, value, ci95).trim().to_owned(),
+    }
+}
+
+/// The values of a layer: one, or from the smallest to the largest.
+#[must_use]
+pub fn spread(layer: &LayerOutcome) -> String {
+    let Some(decided) = layer.decided() else { return "~".to_owned() };
+    let [low, high] = layer.range.map(|x| x.0);
+    if layer.points.len() == 1 { value(decided) } else { range(&decided.unit, low, high) }
+}
+
+/// `2.1 ms in a microVM`; a layer that is compared with several is told once, from the smallest to the largest.
+fn in_layer(same: &[&LayerOutcome]) -> String {
+    let Some(first) = same.first() else { return String::new() };
+    let points = || same.iter().flat_map(|layer| &layer.points);
+    let against = points().find_map(|point| point.against.as_ref());
+    let several = points().any(|point| point.against.as_ref() != against);
+    let ids: Vec<String> = same.iter().filter_map(|layer| layer.against.clone()).collect();
+    let against = match (against, several) {
+        (Some(_), true) => format!(" against {}", listed(&ids)),
+        (Some(name), false) => format!(" against {}", fmt::clean(name)),
+        (None, _) => String::new(),
+    };
+    let values = match same {
+        [one] => spread(one),
+        _ => {
+            let unit = first.decided().map_or("", |point| &point.unit);
+            let low = same.iter().map(|layer| layer.range[0].0).fold(f64::INFINITY, f64::min);
+            let high = same.iter().map(|layer| layer.range[1].0).fold(f64::NEG_INFINITY, f64::max);
+            range(unit, low, high)
+        }
+    };
+    format!("{values} in {}{against}", first.name)
+}
+
+fn range(unit: &str, low: f64, high: f64) -> String {
+    let [from, to] = [low, high].map(|x| amount(unit, x, None));
+    if from == to { from } else { format!("{from} to {to}") }
+}
+
+/// The layers of a part; with the name of the quantity where another stands beside it.
+fn of_quantity(part: &PartOutcome, several: bool) -> String {
+    let alike: Vec<Vec<&LayerOutcome>> =
+        part.layers.chunk_by(|a, b| a.layer == b.layer).map(|same| same.iter().collect()).collect();
+    let values = listed(&alike.iter().map(|same| in_layer(same)).collect::<Vec<_>>());
+    if several { format!("{}: {values}", part.about) } else { values }
+}
+
+fn listed(parts: &[String]) -> String {
+    match parts {
+        [] => "nothing".to_owned(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// The sentence for newcomers.
+#[must_use]
+pub fn says(says: &Says, measured: &Measured, verdict: Verdict) -> String {
+    let layers = || measured.parts.iter().filter(|part| !part.reported).flat_map(|part| &part.layers);
+    let reasons = || measured.parts.iter().map(|part| part.why.clone()).collect::<Vec<_>>();
+    if verdict == Verdict::NotTestable {
+        let words = says.not_testable.clone();
+        return words.unwrap_or_else(|| format!("Cannot be tested on this host: {}.", listed(&reasons())));
+    }
+    if layers().next().is_none() {
+        return format!("Not measured in this run: {PLAN} measures it.");
+    }
+    let few =
+        |layer: &LayerOutcome| layer.verdict != Verdict::Inconclusive || layer.points.iter().any(|p| p.few);
+    let words = match verdict {
+        Verdict::Inconclusive if layers().all(few) => {
+            &Some("Too few trials for a verdict: {measured}.".to_owned())
+        }
+        Verdict::Supported => &says.supported,
+        Verdict::Refuted => &says.refuted,
+        Verdict::Inconclusive | Verdict::NotTestable => &says.inconclusive,
+    };
+    // What decided comes first; a rule that says something else is told by its own line.
+    let counts = |part: &&PartOutcome| !part.reported && !part.layers.is_empty();
+    let deciding = measured.parts.iter().filter(counts).filter(|part| part.verdict == verdict);
+    let mut shown: Vec<&PartOutcome> = deciding.collect();
+    if shown.is_empty() {
+        shown = measured.parts.iter().filter(counts).collect();
+    }
+    let values = shown.iter().map(|part| of_quantity(part, shown.len() > 1)).collect::<Vec<_>>().join("; ");
+    let mut text = words.clone().unwrap_or_default().replace("{measured}", &values);
+    text.push_str(&otherwise(measured, verdict));
+    text
+}
+
+/// Layers that say the opposite, and layers that nobody asked.
+fn otherwise(measured: &Measured, verdict: Verdict) -> String {
+    let mut text = String::new();
+    let layers = || measured.parts.iter().flat_map(|part| &part.layers);
+    if verdict == Verdict::Refuted {
+        let mut holds: Vec<String> = Vec::new();
+        let parts = measured.parts.iter().filter(|part| part.verdict == Verdict::Refuted);
+        for layer in parts.flat_map(|part| &part.layers).filter(|l| l.verdict == Verdict::Supported) {
+            if !holds.contains(&layer.name) {
+                holds.push(layer.name.clone());
+            }
+        }
+        if !holds.is_empty() {
+            text.push_str(&format!(" It does hold for {}.", listed(&holds)));
+        }
+    }
+    let mut absent: Vec<String> = Vec::new();
+    for missing in measured.parts.iter().flat_map(|part| &part.missing) {
+        if !absent.contains(&missing.name) && !layers().any(|layer| layer.layer == missing.layer) {
+            absent.push(missing.name.clone());
+        }
+    }
+    if !absent.is_empty() {
+        text.push_str(&format!(" Not measured here: {}.", listed(&absent)));
+    }
+    text
+}
+
+/// Why the claim has its verdict: the reasons of the parts that decided it.
+#[must_use]
+pub fn why(measured: &Measured, verdict: Verdict) -> String {
+    let deciding = measured.parts.iter().filter(|part| part.verdict == verdict && !part.reported);
+    let all: Vec<String> = deciding.map(|part| format!("{}: {}", part.rule, part.why)).collect();
+    all.join(" | ")
+}
+
+/// Why a part has its verdict: the deciding point of each layer.
+#[must_use]
+pub fn of_part(part: &PartOutcome) -> String {
+    let layers = part.layers.iter().filter_map(|layer| {
+        let point = layer.decided()?;
+        let against = layer.against.as_ref().map_or_else(String::new, |id| format!(" against {id}"));
+        let interval = interval(point).map_or_else(String::new, |text| format!(" [{text}]"));
+        let choice = chosen(point);
+        Some(format!(
+            "{}{against} {}: {}{interval}, n = {}, {}{choice}: {}",
+            layer.layer,
+            layer.verdict.word(),
+            value(point),
+            point.n,
+            point.configuration,
+            point.why
+        ))
+    });
+    let all: Vec<String> = layers.chain(left_out(&part.missing)).collect();
+    if all.is_empty() { format!("not measured in this run; {PLAN} measures it") } else { all.join("; ") }
+}
+
+/// Layers without a number, those with the same reason together.
+fn left_out(missing: &[Missing]) -> Vec<String> {
+    let mut all: Vec<(&str, Vec<String>)> = Vec::new();
+    for one in missing {
+        match all.iter_mut().find(|(why, _)| *why == one.why) {
+            Some((_, layers)) => layers.push(one.layer.clone()),
+            None => all.push((&one.why, vec![one.layer.clone()])),
+        }
+    }
+    all.iter().map(|(why, layers)| format!("{} not measured: {why}", listed(layers))).collect()
+}
+
+/// The parameters that tell a point from its neighbours, in words.
+fn chosen(point: &PointOutcome) -> String {
+    let telling =
+        ["kernel", "isa", "pages", "provision", "storm", "place", "limits", "how", "concurrency", "policy"];
+    let words = point.params.iter().filter(|(key, _)| telling.contains(key));
+    let words: Vec<String> = words.map(|(key, value)| format!("{key} {value}")).collect();
+    if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
+}
+
+/// Why a layer has no number; none for a layer for runtimes that nobody placed, which need not exist.
+#[must_use]
+pub fn missing(data: &Dataset<'_>, layers: &Layers, layer: &Layer, rule: &Part) -> Option<Missing> {
+    let run = data.run;
+    let here = |runtime: &str| layers.of(run, runtime, &isomark_core::Params::new()).map(|l| &l.id);
+    let mine: Vec<_> = run.runtimes.iter().filter(|r| here(&r.name) == Some(&layer.id)).collect();
+    if layer.others && mine.is_empty() {
+        return None;
+    }
+    let unavailable = mine.iter().filter_map(|record| Some((record, record.unavailable.as_ref()?)));
+    let reasons: Vec<String> =
+        unavailable.map(|(record, skip)| format!("{}: {}", record.name, skip.reason)).collect();
+    let scenario = rule.scenario.as_deref().unwrap_or_default();
+    let cells = || {
+        let own = run.cells.iter().filter(|cell| mine.iter().any(|record| record.name == cell.runtime));
+        own.filter(|cell| cell.scenario == scenario && rule.admits(&cell.params))
+    };
+    let skipped: Vec<String> = cells()
+        .filter_map(|cell| Some(format!("{}: {}", cell.runtime, cell.skipped.as_ref()?.reason)))
+        .collect();
+    let failed = cells().find(|cell| cell.skipped.is_none());
+    let (why, impossible) = match (reasons.first(), skipped.first(), failed) {
+        (Some(why), ..) if reasons.len() == mine.len() => (why.clone(), true),
+        (_, Some(why), None) => (why.clone(), true),
+        (.., Some(cell)) => (format!("no value of {scenario} could be compared for {}", cell.runtime), false),
+        _ if layer.kind == Kind::Vm && run.host.kvm_class == "none" && mine.is_empty() => {
+            ("this host has no KVM".to_owned(), true)
+        }
+        _ => (format!("not in this run; {PLAN} measures it where the runtime is available"), false),
+    };
+    let absent = mine.is_empty();
+    Some(Missing { layer: layer.id.clone(), name: layer.name.clone(), why, impossible, absent })
+}

@@ -1,0 +1,232 @@
+//! The documents' claims as the page, the Markdown and the terminal show them.
+//!
+//! Words only: verdict, measured values with their intervals beside published ones, and a sentence that a newcomer
+//! understands. Claims that a run does not decide are named with what would decide them, below the others.
+
+use serde::Serialize;
+
+use crate::charts::Chart;
+use crate::claims::outcome::{LayerOutcome, PartOutcome};
+use crate::claims::verdict::Verdict;
+use crate::claims::words;
+use crate::fmt;
+use crate::summary::{Claim, Summary};
+use crate::view::{ChartView, chart};
+
+/// The claims on the page.
+#[derive(Clone, Debug, Serialize)]
+pub struct Scoreboard {
+    /// How many of each verdict, in a sentence.
+    pub answer: String,
+    /// Claims about which the run says something.
+    pub decided: Vec<ClaimView>,
+    /// Claims that it did not measure, or that nobody could.
+    pub open: Vec<ClaimView>,
+    /// The trade-off chart and the stacks.
+    pub charts: Vec<ChartView>,
+    /// What to do for a trade-off chart, where there is none.
+    pub missing: Option<String>,
+}
+
+/// A claim on the page.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClaimView {
+    /// Its name, as a fragment of an address.
+    pub anchor: String,
+    /// The claim in a few words.
+    pub title: String,
+    /// The sentence.
+    pub text: String,
+    /// Who says it, and where.
+    pub source: String,
+    /// The verdict in words.
+    pub verdict: String,
+    /// Class of its colour.
+    pub class: String,
+    /// For a newcomer.
+    pub says: String,
+    /// Measured values, one a layer.
+    pub measured: Vec<ValueView>,
+    /// Measured values that did not find room.
+    pub more: usize,
+    /// Published values.
+    pub published: Vec<PublishedView>,
+    /// All of them.
+    pub sources: Vec<PublishedView>,
+    /// The rules with their reasons.
+    pub rules: Vec<RuleView>,
+}
+
+/// A measured value.
+#[derive(Clone, Debug, Serialize)]
+pub struct ValueView {
+    /// The value.
+    pub value: String,
+    /// Its interval; empty for none.
+    pub interval: String,
+    /// Which quantity, at which layer, in which runtime.
+    pub what: String,
+    /// Verdict in words and class of its colour.
+    pub verdict: String,
+}
+
+/// A published value.
+#[derive(Clone, Debug, Serialize)]
+pub struct PublishedView {
+    /// The value.
+    pub value: String,
+    /// What was measured.
+    pub what: String,
+    /// Who published it, and how good the evidence is.
+    pub source: String,
+}
+
+/// A rule.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleView {
+    /// Its name.
+    pub rule: String,
+    /// What it asks.
+    pub asks: String,
+    /// Its verdict.
+    pub verdict: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Lines of measured values that a claim gets.
+const LINES: usize = 3;
+/// Published values that a claim shows at once.
+const PUBLISHED: usize = 2;
+
+/// The claims of a summary; none where they were not judged.
+#[must_use]
+pub fn scoreboard(summary: &Summary, drawn: &[Chart]) -> Option<Scoreboard> {
+    if summary.claims.is_empty() {
+        return None;
+    }
+    let (decided, open): (Vec<&Claim>, Vec<&Claim>) = summary.claims.iter().partition(|c| was_measured(c));
+    let charts = drawn.iter().filter(|chart| chart.scenario == "claims");
+    let missing = !drawn.iter().any(|chart| chart.name == "trade-off");
+    Some(Scoreboard {
+        answer: counts(&summary.claims),
+        decided: decided.into_iter().map(claim).collect(),
+        open: open.into_iter().map(claim).collect(),
+        charts: charts.map(chart).collect(),
+        missing: missing.then(|| {
+            "There is no chart of isolation against cost: this run did not measure isolation in two runtimes. \
+             isomark run --plan claims does."
+                .to_owned()
+        }),
+    })
+}
+
+/// Whether the run has a number that counts for a claim.
+#[must_use]
+pub fn was_measured(claim: &Claim) -> bool {
+    claim.measured.parts.iter().any(|part| !part.reported && !part.layers.is_empty())
+}
+
+/// `3 supported, 5 refuted, …`.
+#[must_use]
+pub fn counts(claims: &[Claim]) -> String {
+    let of = |verdict: Verdict| claims.iter().filter(|c| was_measured(c) && c.verdict == verdict).count();
+    let open = claims.iter().filter(|c| !was_measured(c)).count();
+    let words = [Verdict::Supported, Verdict::Refuted, Verdict::Inconclusive]
+        .map(|verdict| (of(verdict), verdict.word()))
+        .into_iter()
+        .chain([(open, "not measured here")])
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{n} {word}"));
+    format!("Of {} claims: {}.", claims.len(), words.collect::<Vec<_>>().join(", "))
+}
+
+fn claim(claim: &Claim) -> ClaimView {
+    let parts = || claim.measured.parts.iter().filter(|part| !part.reported && !part.layers.is_empty());
+    let several = parts().count() > 1;
+    let mut measured: Vec<ValueView> =
+        parts().flat_map(|part| part.layers.iter().filter_map(move |l| value(part, l, several))).collect();
+    let more = measured.len().saturating_sub(LINES);
+    measured.truncate(LINES);
+    let (verdict, class) = chip(claim);
+    ClaimView {
+        anchor: format!("c-{}", crate::charts::file_name(&claim.id)),
+        title: claim.title.clone(),
+        text: claim.text.clone(),
+        source: format!("{}, {}", claim.documents.join(" and "), claim.place),
+        verdict,
+        class,
+        says: fmt::clean(&claim.says),
+        measured,
+        more,
+        published: claim.published.iter().take(PUBLISHED).map(published).collect(),
+        sources: claim.published.iter().map(published).collect(),
+        rules: claim.measured.parts.iter().map(rule).collect(),
+    }
+}
+
+/// The verdict in words and its class; a claim that the run left out has none.
+fn chip(claim: &Claim) -> (String, String) {
+    let word = claim.verdict.word();
+    match claim.verdict {
+        Verdict::NotTestable => ("not testable here".to_owned(), word.to_owned()),
+        Verdict::Inconclusive if !was_measured(claim) => ("not in this run".to_owned(), "skipped".to_owned()),
+        _ => (word.to_owned(), word.to_owned()),
+    }
+}
+
+fn value(part: &PartOutcome, layer: &LayerOutcome, several: bool) -> Option<ValueView> {
+    let point = layer.decided()?;
+    let one = layer.points.len() == 1;
+    let mut what = if several { format!("{}, ", part.about) } else { String::new() };
+    what.push_str(&layer.name);
+    let mut names: Vec<&str> = layer.points.iter().map(|point| point.runtime.as_str()).collect();
+    names.dedup();
+    what.push_str(&format!(" ({})", fmt::clean(&names.join(", "))));
+    if let Some(against) = &layer.against {
+        what.push_str(&format!(" against {against}"));
+    }
+    Some(ValueView {
+        value: words::spread(layer),
+        interval: if one { words::interval(point).unwrap_or_default() } else { String::new() },
+        what,
+        verdict: layer.verdict.word().to_owned(),
+    })
+}
+
+fn published(figure: &crate::claims::outcome::Figure) -> PublishedView {
+    let evidence = match figure.evidence.as_str() {
+        "data" => "recomputed from raw data",
+        "text" => "read in the text",
+        "abstract" => "abstract only",
+        "memory" => "from memory, not checked",
+        _ => "second hand",
+    };
+    PublishedView {
+        value: figure.value.clone(),
+        what: figure.what.clone(),
+        source: format!("{}; {evidence}", figure.source),
+    }
+}
+
+fn rule(part: &PartOutcome) -> RuleView {
+    let beside = if part.reported { " (reported beside, decides nothing)" } else { "" };
+    RuleView {
+        rule: part.rule.clone(),
+        asks: format!("{}{beside}", part.asks),
+        verdict: part.verdict.word().to_owned(),
+        why: fmt::clean(&part.why),
+    }
+}
+
+/// A line per claim for a terminal: verdict and title.
+#[must_use]
+pub fn lines(summary: &Summary) -> Vec<String> {
+    let measured = summary.claims.iter().filter(|claim| was_measured(claim));
+    let mut all: Vec<String> =
+        measured.map(|claim| format!("{:13} {}", claim.verdict.word(), claim.title)).collect();
+    if !all.is_empty() {
+        all.push(counts(&summary.claims));
+    }
+    all
+}

@@ -1,0 +1,418 @@
+//! Every claim, fed with data whose truth is known: on each side of its thresholds, and across them.
+//!
+//! The data follows from the rule alone (layers, estimate, thresholds), so a new claim is covered by its file. Two seeds
+//! must agree on every verdict.
+
+use std::collections::BTreeMap;
+
+use isomark_core::record::{Cell, Host, Outcome, PayloadRecord, RUN_SCHEMA, Run, RuntimeRecord, Sample};
+use isomark_core::{Identity, Metric, Params};
+use isomark_report::claims::file::{Bound, Estimator, File, Part, Taken};
+use isomark_report::claims::layers::{Layer, Layers};
+use isomark_report::claims::outcome::PartOutcome;
+use isomark_report::claims::verdict::Verdict;
+use isomark_report::claims::{claim, shelf};
+use isomark_report::dataset::Dataset;
+use isomark_report::stats::random::Random;
+use isomark_report::summary::Claim;
+
+const BLOCKS: u32 = 40;
+/// What an unchanged or a compared cell measures.
+const BASE: f64 = 1000.0;
+/// What a plain process gains by optimised code.
+const GAIN: f64 = 2.0;
+
+/// What is planted: the true value, and how far single blocks lie from it on both sides, in turns.
+#[derive(Clone, Copy)]
+struct Truth {
+    value: f64,
+    spread: f64,
+}
+
+/// A value well inside a bound.
+fn inside(bound: Bound) -> f64 {
+    let beyond = |t: f64, factor: f64, step: f64| if t > 0.0 { t * factor } else { t + step };
+    match bound {
+        Bound { at_least: Some(t), .. } => beyond(t, 1.2, 0.0),
+        Bound { above: Some(t), .. } => beyond(t, 1.2, 1.0),
+        Bound { at_most: Some(t), .. } => beyond(t, 0.85, t / 5.0),
+        Bound { below: Some(t), .. } => beyond(t, 0.85, -1.0),
+        Bound { within: Some([a, b]), .. } => f64::midpoint(a, b),
+        Bound { .. } => panic!("a bound without a side passed the check"),
+    }
+}
+
+/// The edge of a bound: what lies on both sides of it is undecided.
+fn edge(bound: Bound) -> f64 {
+    let [low, high] = bound.range();
+    if low.is_finite() { low } else { high }
+}
+
+/// A runtime of a layer: one that the data places there, as a variant where it stands at several.
+fn name_at(layer: &Layer) -> String {
+    match layer.runtimes.first() {
+        Some(name) if layer.details.is_empty() => name.clone(),
+        Some(name) => format!("{name}@planted"),
+        None => format!("unheard-of-{}", layer.id),
+    }
+}
+
+struct Plant<'p> {
+    layers: &'p Layers,
+    part: &'p Part,
+    run: Run,
+    samples: Vec<Sample>,
+    random: Random,
+}
+
+impl<'p> Plant<'p> {
+    fn new(layers: &'p Layers, part: &'p Part, seed: u64) -> Self {
+        let host = Host { name: "planted".into(), kvm_class: "hardware".into(), ..Host::default() };
+        let payload = PayloadRecord {
+            sha256: "0".repeat(64),
+            target: "x86_64-unknown-linux-musl".into(),
+            bytes: 1,
+            path: None,
+            note: None,
+        };
+        let run = Run {
+            schema: RUN_SCHEMA.into(),
+            id: "planted".into(),
+            started: "2026-01-01T00:00:00Z".into(),
+            isomark: "0".into(),
+            argv: Vec::new(),
+            plan: "planted".into(),
+            seed,
+            warmup: 0,
+            blocks: BLOCKS,
+            precision: None,
+            cells: Vec::new(),
+            runtimes: Vec::new(),
+            host,
+            payload,
+            program: None,
+        };
+        Self { layers, part, run, samples: Vec::new(), random: Random::new(seed) }
+    }
+
+    fn layer(&self, id: &str) -> &'p Layer {
+        self.layers.get(id).expect("a known layer")
+    }
+
+    /// The cells of a layer: one, or one before and one after the change.
+    fn layer_cells(&mut self, id: &str, truth: Truth, gain: f64, word: &str) {
+        let layer = self.layer(id);
+        let name = name_at(layer);
+        if !self.run.runtimes.iter().any(|record| record.name == name) {
+            let identity = Some(Identity { details: layer.details.clone(), ..Identity::default() });
+            let record = RuntimeRecord { name: name.clone(), kind: layer.kind, identity, unavailable: None };
+            self.run.runtimes.push(record);
+        }
+        let mut params = Params::new();
+        for (key, values) in self.part.params.iter().chain(&layer.params) {
+            params.set(key, values.first().expect("a value").clone());
+        }
+        match &self.part.change {
+            Some(change) => {
+                let flat = Truth { value: truth.value, spread: 0.0 };
+                self.cell(&name, params.clone().with(&change.param, change.from.clone()), flat, word);
+                let after = Truth { value: truth.value * gain, ..truth };
+                self.cell(&name, params.with(&change.param, change.to.clone()), after, word);
+            }
+            None => self.cell(&name, params, truth, word),
+        }
+    }
+
+    fn cell(&mut self, runtime: &str, params: Params, truth: Truth, word: &str) {
+        let terms: Vec<String> = [&self.part.value, &self.part.over]
+            .into_iter()
+            .flatten()
+            .flat_map(Taken::terms)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let metrics =
+            terms.iter().map(|name| Metric { name: name.clone().into(), ..Metric::time("x") }).collect();
+        let cell = self.run.cells.len();
+        let scenario = self.part.scenario.clone().expect("a scenario");
+        let runtime = runtime.to_owned();
+        self.run.cells.push(Cell { runtime, scenario, params, every: 1, metrics, skipped: None, arm: None });
+        for block in 0..BLOCKS {
+            // In turns above and below: the median's interval then holds the truth for certain.
+            let side = if block % 2 == 0 { 1.0 } else { -1.0 };
+            let off = side * truth.spread * (0.5 + 0.5 * self.random.unit());
+            let value = truth.value + off;
+            self.samples.push(Sample {
+                cell,
+                block,
+                warmup: false,
+                at_ns: 0,
+                phases: Vec::new(),
+                steps: Vec::new(),
+                series: BTreeMap::new(),
+                notes: [("isa".to_owned(), word.to_owned())].into(),
+                outcome: Outcome::Values(self.values(value)),
+            });
+        }
+    }
+
+    /// Metrics whose combination is `value`: all are 1 but the last, which is searched for.
+    fn values(&self, value: f64) -> BTreeMap<String, f64> {
+        let top = self.part.value.as_ref().map(Taken::terms).unwrap_or_default();
+        if top.len() == 1 && self.part.over.is_none() {
+            return [(top[0].0.to_owned(), value / top[0].1)].into();
+        }
+        let bottom = self.part.over.as_ref().map(Taken::terms).unwrap_or_default();
+        let last = top.last().expect("a metric").0;
+        let of = |x: f64| {
+            let sum = |terms: &[(&str, f64)]| -> f64 {
+                terms.iter().map(|(name, factor)| factor * if *name == last { x } else { 1.0 }).sum()
+            };
+            if bottom.is_empty() { sum(&top) } else { sum(&top) / sum(&bottom) }
+        };
+        let (mut low, mut high) = (0.0, 1e13);
+        for _ in 0..200 {
+            let middle = f64::midpoint(low, high);
+            if of(middle) < value { low = middle } else { high = middle }
+        }
+        let names = top.iter().chain(&bottom).map(|(name, _)| *name);
+        names.map(|name| (name.to_owned(), if name == last { low } else { 1.0 })).collect()
+    }
+
+    fn judged(mut self, file: &File, truth: Truth) -> (Claim, PartOutcome) {
+        let part = self.part;
+        let flat = |value: f64| Truth { value, spread: 0.0 };
+        let scaled = |base: f64| Truth { value: truth.value * base, spread: truth.spread * base };
+        for id in &part.against {
+            let word = "avx2";
+            self.layer_cells(id, flat(BASE), GAIN, word);
+        }
+        for id in &part.layers {
+            match part.estimate {
+                Estimator::Median => self.layer_cells(id, truth, 1.0, ""),
+                Estimator::Ratio => self.layer_cells(id, scaled(BASE), 1.0, ""),
+                Estimator::Difference => {
+                    self.layer_cells(id, Truth { value: BASE + truth.value, ..truth }, 1.0, "");
+                }
+                Estimator::Gain => self.layer_cells(id, scaled(BASE), 1.0, ""),
+                Estimator::Interaction => self.layer_cells(id, scaled(BASE), 1.0, ""),
+                Estimator::Same => {
+                    let word = if truth.value >= 1.0 { "avx2" } else { "baseline" };
+                    self.layer_cells(id, flat(BASE), 1.0, word);
+                }
+            }
+        }
+        let data = Dataset::new(&self.run, &self.samples, Vec::new()).expect("samples of this run");
+        let claim = claim(&data, self.layers, file);
+        let rule = part.rule.get_ref();
+        let outcome = claim.measured.parts.iter().find(|one| one.rule == *rule).expect("the part").clone();
+        (claim, outcome)
+    }
+}
+
+/// Gains are planted after the change, against a cell before it that has the base.
+fn judged(layers: &Layers, file: &File, part: &Part, truth: Truth, seed: u64) -> (Claim, PartOutcome) {
+    let mut plant = Plant::new(layers, part, seed);
+    if matches!(part.estimate, Estimator::Gain | Estimator::Interaction) {
+        let share = if part.estimate == Estimator::Interaction { GAIN } else { 1.0 };
+        for id in &part.against {
+            plant.layer_cells(id, Truth { value: BASE, spread: 0.0 }, GAIN, "");
+        }
+        for id in &part.layers {
+            let layer = plant.layer(id);
+            let name = name_at(layer);
+            plant.layer_cells(id, Truth { value: BASE, spread: 0.0 }, 1.0, "");
+            let after = plant.run.cells.len() - 1;
+            plant.samples.retain(|sample| sample.cell != after);
+            let cell = plant.run.cells.pop().expect("the cell after the change");
+            let truth = Truth { value: truth.value * BASE * share, spread: truth.spread * BASE * share };
+            plant.cell(&name, cell.params, truth, "");
+        }
+        let data = Dataset::new(&plant.run, &plant.samples, Vec::new()).expect("samples of this run");
+        let claim = claim(&data, layers, file);
+        let rule = part.rule.get_ref();
+        let outcome = claim.measured.parts.iter().find(|one| one.rule == *rule).expect("the part").clone();
+        return (claim, outcome);
+    }
+    plant.judged(file, truth)
+}
+
+#[track_caller]
+fn expect(file: &File, part: &Part, layers: &Layers, truth: Truth, expected: Verdict) {
+    for seed in [3, 4] {
+        let (claim, outcome) = judged(layers, file, part, truth, seed);
+        let name = format!("{} {} planted {} ± {}", claim.id, outcome.rule, truth.value, truth.spread);
+        assert_eq!(outcome.verdict, expected, "{name}: {}", outcome.why);
+        assert!(!outcome.layers.is_empty() && outcome.missing.is_empty(), "{name}: {outcome:?}");
+        for id in &part.layers {
+            let mine: Vec<_> = outcome.layers.iter().filter(|layer| layer.layer == *id).collect();
+            assert_eq!(
+                mine.len(),
+                part.against.len().max(1).min(if part.estimate == Estimator::Gain { 1 } else { 99 })
+            );
+            assert!(mine.iter().all(|layer| layer.verdict == expected), "{name} at {id}");
+        }
+        let deciding = file.rules.iter().filter(|rule| rule.not_testable.is_none() && !rule.reported).count();
+        if deciding == 1 && !part.reported {
+            assert_eq!(claim.verdict, expected, "{name}");
+            assert!(!claim.says.contains('{') && !claim.says.contains("Not measured"), "{}", claim.says);
+            let layer = layers.get(&part.layers[0]).expect("a layer");
+            assert!(claim.says.contains(&layer.name), "{name}: {} does not name its layer", claim.says);
+        }
+    }
+}
+
+#[test]
+fn every_rule_supports_refutes_and_hesitates() {
+    let (layers, files) = shelf::load().unwrap();
+    let mut rules = 0;
+    for file in &files {
+        for part in file.rules.iter().filter(|part| part.not_testable.is_none()) {
+            let (Some(supported), Some(refuted)) = (part.supported, part.refuted) else { panic!("checked") };
+            for (bound, verdict) in [(supported, Verdict::Supported), (refuted, Verdict::Refuted)] {
+                let value = inside(bound);
+                let spread = if part.exact { 0.0 } else { 0.002 * value.abs() };
+                expect(file, part, &layers, Truth { value, spread }, verdict);
+            }
+            if part.estimate != Estimator::Same {
+                let value = edge(supported);
+                let spread = if value == 0.0 { 0.5 } else { 0.1 * value.abs() };
+                expect(file, part, &layers, Truth { value, spread }, Verdict::Inconclusive);
+            }
+            rules += 1;
+        }
+    }
+    assert!(rules >= 30, "{rules}");
+}
+
+#[test]
+fn few_blocks_decide_only_what_is_far_beyond() {
+    let (layers, files) = shelf::load().unwrap();
+    let file = files.iter().find(|file| file.id.get_ref() == "container-start-ms").unwrap();
+    let part = &file.rules[0];
+    for (value, blocks, expected) in [
+        (30e6, 40, Verdict::Supported),
+        (30e6, 10, Verdict::Inconclusive),
+        (20e6, 10, Verdict::Supported),
+        (20e6, 5, Verdict::Inconclusive),
+        (200e6, 6, Verdict::Refuted),
+    ] {
+        let mut plant = Plant::new(&layers, part, 1);
+        plant.layer_cells("N", Truth { value, spread: 1e5 }, 1.0, "");
+        plant.samples.retain(|sample| sample.block < blocks);
+        let data = Dataset::new(&plant.run, &plant.samples, Vec::new()).unwrap();
+        let found = claim(&data, &layers, file);
+        assert_eq!(found.verdict, expected, "{value} in {blocks} blocks: {}", found.why);
+    }
+}
+
+#[test]
+fn a_layer_that_was_not_measured_is_named_and_not_spoken_for() {
+    let (layers, files) = shelf::load().unwrap();
+    let file = files.iter().find(|file| file.id.get_ref() == "vm-start-minutes").unwrap();
+    let mut plant = Plant::new(&layers, &file.rules[0], 1);
+    plant.layer_cells("V-min", Truth { value: 2e6, spread: 1e4 }, 1.0, "");
+    let data = Dataset::new(&plant.run, &plant.samples, Vec::new()).unwrap();
+    let found = claim(&data, &layers, file);
+    assert_eq!(found.verdict, Verdict::Refuted);
+    assert!(found.says.contains("2.000 ms in a microVM without a guest OS"), "{}", found.says);
+    assert!(found.says.contains("Not measured here:"), "{}", found.says);
+    assert!(found.says.contains("a VM with a distribution"), "{}", found.says);
+    assert!(found.why.contains("microvm, hardware KVM, no guest OS"), "{}", found.why);
+    assert!(
+        found.why.contains("V-snap, V-linux, V-emu and V-dist not measured")
+            && found.why.contains("isomark run --plan claims")
+    );
+}
+
+#[test]
+fn a_run_without_the_cells_says_which_plan_has_them() {
+    let (layers, files) = shelf::load().unwrap();
+    let file = files.iter().find(|file| file.id.get_ref() == "vm-memory").unwrap();
+    let plant = Plant::new(&layers, &file.rules[0], 1);
+    let data = Dataset::new(&plant.run, &[], Vec::new()).unwrap();
+    let found = claim(&data, &layers, file);
+    assert_eq!(found.verdict, Verdict::Inconclusive);
+    assert!(found.says.contains("isomark run --plan claims"), "{}", found.says);
+    let open = files.iter().filter(|file| file.rules.iter().all(|rule| rule.not_testable.is_some()));
+    for file in open {
+        let found = claim(&data, &layers, file);
+        assert_eq!(found.verdict, Verdict::NotTestable, "{}", found.id);
+        assert!(!found.says.is_empty() && found.why.len() > 20, "{found:?}");
+    }
+}
+
+const GOOD: &str = r#"
+id = "x"
+title = "t"
+text = "t"
+documents = ["D1"]
+place = "p"
+[says]
+supported = "s {measured}"
+refuted = "r"
+inconclusive = "i"
+[[part]]
+rule = "R"
+about = "time"
+asks = "?"
+layers = ["N"]
+scenario = "startup"
+value = "startup"
+supported = { at-least = 2 }
+refuted = { below = 2 }
+"#;
+
+#[test]
+fn a_mistake_is_named_with_file_line_and_key() {
+    let (layers, _) = shelf::load().unwrap();
+    File::parse("x.toml", GOOD, &layers).unwrap();
+    for (from, to, words) in [
+        ("id = \"x\"", "id = \"y\"", ["line 2", "key id"]),
+        ("about = \"time\"\n", "", ["line 12", "key about"]),
+        ("[\"N\"]", "[\"M\"]", ["line 12", "\"M\" is none of P, N, O"]),
+        ("value = \"startup\"\n", "", ["line 12", "value"]),
+        ("value = \"startup\"", "vallue = \"startup\"", ["line 17", "vallue"]),
+        ("at-least = 2", "at-least = 1", ["line 12", "overlap"]),
+        ("at-least = 2", "at-least = 2, above = 1", ["supported", "exactly one"]),
+        ("at-least = 2", "within = [3, 2]", ["supported", "smaller to the larger"]),
+        (
+            "scenario = \"startup\"",
+            "scenario = \"startup\"\nestimate = \"ratio\"",
+            ["line 12", "key against"],
+        ),
+        (
+            "scenario = \"startup\"",
+            "scenario = \"startup\"\nagainst = [\"P\"]",
+            ["line 12", "compares nothing"],
+        ),
+        ("scenario = \"startup\"", "scenario = \"startup\"\nestimate = \"mean\"", ["line 17", "mean"]),
+        ("scenario = \"startup\"", "scenario = \"startup\"\nleast = 5", ["line 12", "key least"]),
+        ("{measured}", "{measure}", ["line 2", "{measured}"]),
+        ("inconclusive = \"i\"\n", "", ["line 2", "says.inconclusive"]),
+    ] {
+        assert!(GOOD.contains(from), "{from}");
+        let text = GOOD.replacen(from, to, 1);
+        let refused = File::parse("x.toml", &text, &layers).unwrap_err().to_string();
+        for word in words.iter().chain([&"x.toml"]) {
+            assert!(refused.contains(word), "{to}: {refused}");
+        }
+    }
+}
+
+#[test]
+fn every_claim_of_the_documents_is_there() {
+    let (_, files) = shelf::load().unwrap();
+    let ids: Vec<&str> = files.iter().map(|file| file.id.get_ref().as_str()).collect();
+    assert_eq!(ids.len(), 21);
+    let names: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(names.len(), ids.len());
+    let rules: Vec<&str> = files.iter().flat_map(|f| &f.rules).map(|r| r.rule.get_ref().as_str()).collect();
+    for rule in
+        ["C1a", "C1b", "C1c", "C2", "C3a", "C3b", "C3c", "C4a", "C4b", "C5", "C6a", "C6b", "C6c", "C6d"]
+    {
+        assert!(rules.iter().any(|name| name.starts_with(rule)), "{rule}");
+    }
+    for rule in ["C6e", "C7a", "C7b", "C8", "C9a", "C9b-vm"] {
+        assert!(rules.contains(&rule), "{rule}");
+    }
+}

@@ -8,6 +8,7 @@
 
 mod ab;
 mod across;
+mod catalogue;
 mod contract;
 mod degraded;
 mod density;

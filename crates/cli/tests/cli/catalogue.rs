@@ -56,7 +56,7 @@ fn what_is_wrong_is_refused_before_anything_runs() {
     for (args, why) in [
         (&["run", "--runtime", "dokcer"][..], "did you mean \"docker\""),
         (&["run", "--runtime", "runc{netwrok=own}"], "did you mean \"network\""),
-        (&["exec", "--runtime", "crun{seccomp=maybe}", "--", "/bin/true"], "crun"),
+        (&["run", "--runtime", "crun{seccomp=maybe}"], "none of on, off"),
         (&["list", "--catalogue", "nowhere"], "nowhere"),
     ] {
         let output = ground.expect(args, 2);

@@ -23,7 +23,7 @@ fn list_has_the_shape_of_the_contract() {
     let listing = ground.listing();
     assert_eq!(keys(&listing), ["payload_sha256", "plans", "runtimes", "scenarios"].into());
     assert!(is_sha256(&text(&listing["payload_sha256"])), "{listing}");
-    let fields = ["kind", "name", "reason", "remedy", "status", "version"].into();
+    let fields = ["kind", "name", "reason", "remedy", "source", "status", "verified", "version"].into();
     let mut names = Vec::new();
     for runtime in listing["runtimes"].as_array().unwrap() {
         assert_eq!(keys(runtime), fields, "{runtime}");

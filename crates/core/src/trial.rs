@@ -159,7 +159,12 @@ impl<'a> Trial<'a> {
     /// # Errors
     /// What the runtime says.
     pub fn create(&self, spec: &Spec) -> Result<Sandbox<'_>, Error> {
+        let preparing_ns = monotonic_ns();
         self.runtime.prepare(spec)?;
+        if spec.origin != Origin::Fresh {
+            // What a start begins with has its price, too: told beside the start, never part of it.
+            self.remark("prepared_ns", (monotonic_ns() - preparing_ns).to_string());
+        }
         let began_ns = monotonic_ns();
         self.log().began_ns.get_or_insert(began_ns);
         let (instance, _) = self.timed(Phase::Create, || self.runtime.create(spec))?;

@@ -42,6 +42,18 @@ fn answer(instances: &mut [Box<dyn Instance>]) {
     }
 }
 
+/// A machine has a filter and no capabilities, whatever it began with.
+fn confined(instance: &dyn Instance) {
+    let pid = instance.anatomy().processes[0].0;
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let field =
+        |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+    for set in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"] {
+        assert_eq!(u64::from_str_radix(field(set), 16), Ok(0), "{set} {}", field(set));
+    }
+    assert_eq!((field("NoNewPrivs:"), field("Seccomp:")), ("1", "2"));
+}
+
 #[test]
 fn whatever_it_began_with_it_answers_is_accounted_and_ends() {
     for_each(|runtime, ground| {
@@ -58,6 +70,9 @@ fn whatever_it_began_with_it_answers_is_accounted_and_ends() {
                 three.iter().map(|i| account::memory(&i.anatomy()).unwrap().pss).collect::<Vec<_>>();
             assert!(touched[0] >= touched[1] + (8 << 20), "{} {origin:?}: {touched:?}", runtime.name());
             answer(&mut three);
+            if runtime.name() == "microvm" {
+                three.iter().for_each(|instance| confined(instance.as_ref()));
+            }
             three.into_iter().for_each(ended);
             ended(started(runtime, &spec));
         }

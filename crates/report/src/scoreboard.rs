@@ -45,6 +45,8 @@ pub struct ClaimView {
     pub class: String,
     /// For a newcomer.
     pub says: String,
+    /// Layers that were not measured.
+    pub absent: String,
     /// Measured values, one a layer.
     pub measured: Vec<ValueView>,
     /// Measured values that did not find room.
@@ -148,6 +150,7 @@ fn claim(claim: &Claim) -> ClaimView {
         parts().flat_map(|part| part.layers.iter().filter_map(move |l| value(part, l, several))).collect();
     let more = measured.len().saturating_sub(LINES);
     measured.truncate(LINES);
+    let absent = words::absent(&claim.measured);
     let (verdict, class) = chip(claim);
     ClaimView {
         anchor: format!("c-{}", crate::charts::file_name(&claim.id)),
@@ -156,7 +159,8 @@ fn claim(claim: &Claim) -> ClaimView {
         source: format!("{}, {}", claim.documents.join(" and "), claim.place),
         verdict,
         class,
-        says: fmt::clean(&claim.says),
+        says: fmt::clean(claim.says.strip_suffix(&*absent).unwrap_or(&claim.says)),
+        absent: if claim.says.ends_with(&*absent) { absent } else { String::new() },
         measured,
         more,
         published: claim.published.iter().take(PUBLISHED).map(published).collect(),

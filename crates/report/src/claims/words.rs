@@ -121,12 +121,11 @@ pub fn says(says: &Says, measured: &Measured, verdict: Verdict) -> String {
     if layers().next().is_none() {
         return format!("Not measured in this run: {PLAN} measures it.");
     }
-    let few =
-        |layer: &LayerOutcome| layer.verdict != Verdict::Inconclusive || layer.points.iter().any(|p| p.few);
+    let open = || layers().filter(|layer| layer.verdict == Verdict::Inconclusive);
+    let few = open().count() > 0 && open().all(|layer| layer.points.iter().any(|point| point.few));
     let words = match verdict {
-        Verdict::Inconclusive if layers().all(few) => {
-            &Some("Too few trials for a verdict: {measured}.".to_owned())
-        }
+        Verdict::Inconclusive if few => &Some("Too few trials for a verdict: {measured}.".to_owned()),
+        Verdict::Inconclusive if open().count() == 0 => &Some(partly(measured)),
         Verdict::Supported => &says.supported,
         Verdict::Refuted => &says.refuted,
         Verdict::Inconclusive | Verdict::NotTestable => &says.inconclusive,
@@ -141,13 +140,26 @@ pub fn says(says: &Says, measured: &Measured, verdict: Verdict) -> String {
     let values = shown.iter().map(|part| of_quantity(part, shown.len() > 1)).collect::<Vec<_>>().join("; ");
     let mut text = words.clone().unwrap_or_default().replace("{measured}", &values);
     text.push_str(&otherwise(measured, verdict));
+    text.push_str(&absent(measured));
     text
 }
 
-/// Layers that say the opposite, and layers that nobody asked.
+/// For a claim of which the run measured a part only.
+fn partly(measured: &Measured) -> String {
+    let deciding = || measured.parts.iter().filter(|part| !part.reported);
+    let left = deciding().filter(|part| part.verdict == Verdict::Inconclusive && part.layers.is_empty());
+    let names: Vec<String> = left.map(|part| part.about.clone()).collect();
+    let against = deciding().any(|part| part.verdict == Verdict::Refuted);
+    let speaks = if against { "against" } else { "for" };
+    format!(
+        "The run leaves a part open ({}; {PLAN} measures it); what it measured speaks {speaks} it: {{measured}}.",
+        listed(&names)
+    )
+}
+
+/// Layers that say the opposite.
 fn otherwise(measured: &Measured, verdict: Verdict) -> String {
     let mut text = String::new();
-    let layers = || measured.parts.iter().flat_map(|part| &part.layers);
     if verdict == Verdict::Refuted {
         let mut holds: Vec<String> = Vec::new();
         let parts = measured.parts.iter().filter(|part| part.verdict == Verdict::Refuted);
@@ -160,16 +172,20 @@ fn otherwise(measured: &Measured, verdict: Verdict) -> String {
             text.push_str(&format!(" It does hold for {}.", listed(&holds)));
         }
     }
+    text
+}
+
+/// Layers that nobody asked, for the end of a sentence.
+#[must_use]
+pub fn absent(measured: &Measured) -> String {
+    let layers = || measured.parts.iter().flat_map(|part| &part.layers);
     let mut absent: Vec<String> = Vec::new();
     for missing in measured.parts.iter().flat_map(|part| &part.missing) {
         if !absent.contains(&missing.name) && !layers().any(|layer| layer.layer == missing.layer) {
             absent.push(missing.name.clone());
         }
     }
-    if !absent.is_empty() {
-        text.push_str(&format!(" Not measured here: {}.", listed(&absent)));
-    }
-    text
+    if absent.is_empty() { String::new() } else { format!(" Not measured here: {}.", listed(&absent)) }
 }
 
 /// Why the claim has its verdict: the reasons of the parts that decided it.
@@ -251,7 +267,13 @@ pub fn missing(data: &Dataset<'_>, layers: &Layers, layer: &Layer, rule: &Part) 
         _ if layer.kind == Kind::Vm && run.host.kvm_class == "none" && mine.is_empty() => {
             ("this host has no KVM".to_owned(), true)
         }
-        _ => (format!("not in this run; {PLAN} measures it where the runtime is available"), false),
+        _ if mine.is_empty() => {
+            let why = format!(
+                "its runtimes are not in this run; {PLAN} --runtime all takes those that are installed"
+            );
+            (why, false)
+        }
+        _ => (format!("not in this run; {PLAN} measures it"), false),
     };
     let absent = mine.is_empty();
     Some(Missing { layer: layer.id.clone(), name: layer.name.clone(), why, impossible, absent })

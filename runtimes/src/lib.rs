@@ -14,6 +14,7 @@ pub mod namespace;
 pub mod process;
 pub mod qemu;
 pub mod tsc;
+pub mod uml;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,6 +73,7 @@ pub fn shelf_with<'s>(site: &'s Site, options: &Options) -> Vec<Box<dyn Runtime 
         Box::new(microvm::Microvm::new(site)),
         Box::new(microvm::MicrovmLinux::new(site, Arc::clone(&kernels))),
     ];
+    all.push(Box::new(uml::Uml::new(site)));
     all.extend(qemu::Qemu::plain(site, &kernels).map(|guest| Box::new(guest) as Box<dyn Runtime + '_>));
     all.extend(floor::all(site));
     all

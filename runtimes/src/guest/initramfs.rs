@@ -13,7 +13,7 @@ use super::cpio::Cpio;
 use crate::embedded;
 
 /// Device nodes that programs expect: name, mode, numbers (devices.txt of the kernel).
-const DEVICES: [(&str, u32, (u32, u32)); 9] = [
+const DEVICES: [(&str, u32, (u32, u32)); 10] = [
     ("dev/console", 0o600, (5, 1)),
     ("dev/null", 0o666, (1, 3)),
     ("dev/zero", 0o666, (1, 5)),
@@ -23,6 +23,7 @@ const DEVICES: [(&str, u32, (u32, u32)); 9] = [
     ("dev/tty", 0o666, (5, 0)),
     ("dev/ttyS0", 0o600, (4, 64)),
     ("dev/ttyS1", 0o600, (4, 65)),
+    ("dev/ttyS2", 0o600, (4, 66)),
 ];
 
 /// `/spec` for the payload: on the line, no arguments, no environment.

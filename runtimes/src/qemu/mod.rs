@@ -187,10 +187,12 @@ impl<'s> Qemu<'s> {
         })?;
         let path = self.site.dir().join(self.site.instance_name()).with_extension("disk");
         // From here on the disk goes with the instance, also if making it fails half way.
-        let own = OwnDisk(path.clone());
+        let own = Own(path.clone());
         guest.provision(way, &path)?;
-        let files = Files { kernel: guest.kernel(), initrd: guest.initrd(), disk: Some((path, format)) };
-        Ok(Guest::new(spec, parts, files, Some((own, guest.disk()))))
+        let files =
+            Files { kernel: guest.kernel(), initrd: guest.initrd(), disk: Some((path.clone(), format)) };
+        let made = files.guest(spec, parts, Some(own)).sharing([guest.disk()]);
+        Ok(Guest { private: vec![path], ..made })
     }
 }
 
@@ -243,7 +245,7 @@ impl Runtime for Qemu<'_> {
         // QEMU copies into the guest whatever is in the file.
         initramfs.check()?;
         let files = Files { kernel, initrd: initramfs.path, disk: None };
-        Ok(Box::new(Guest::new(&spec, (program, words), files, None)))
+        Ok(Box::new(files.guest(&spec, (program, words), None)))
     }
 }
 
@@ -257,11 +259,14 @@ fn version(program: &std::path::Path) -> Result<String, Unavailable> {
     version.map(str::to_owned).ok_or_else(|| fail("it does not say that it is QEMU".into()))
 }
 
-/// A disk of one instance; gone when dropped.
-struct OwnDisk(PathBuf);
+/// A file or directory of one instance; gone when dropped.
+pub(crate) struct Own(pub(crate) PathBuf);
 
-impl OwnDisk {
+impl Own {
     fn remove(&self) -> Result<(), Error> {
+        if self.0.is_dir() {
+            return isomark_core::site::remove_tree(&self.0);
+        }
         match std::fs::remove_file(&self.0) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::os(format!("remove {}", self.0.display()), e))
@@ -271,7 +276,7 @@ impl OwnDisk {
     }
 }
 
-impl Drop for OwnDisk {
+impl Drop for Own {
     fn drop(&mut self) {
         // Nobody is left to be told; whatever remains lies in the site, which goes with the command.
         let _ = self.remove();
@@ -286,39 +291,68 @@ struct Files {
     disk: Option<(PathBuf, &'static str)>,
 }
 
-struct Guest {
+impl Files {
+    fn guest(self, spec: &Spec, (program, words): (PathBuf, Words), own: Option<Own>) -> Guest {
+        let (memory, shared) = (spec.memory, [self.kernel.clone(), self.initrd.clone()]);
+        let arguments = move |control| {
+            let all = words.all(memory, (&self.kernel, &self.initrd, self.disk.as_ref()), control);
+            std::iter::once("qemu-system-x86_64".to_owned()).chain(all).collect()
+        };
+        Guest::new(spec, program, Box::new(arguments), own).sharing(shared)
+    }
+}
+
+/// A machine that another program makes: started, talked to and ended in one way, whoever the program is.
+pub(crate) struct Guest {
     spec: Spec,
     program: PathBuf,
-    words: Words,
-    files: Files,
+    /// The program's arguments, its own name first, for the descriptor of the control pipe.
+    arguments: Arguments,
+    /// `CLONE_NEW*` flags of its own.
+    namespaces: u64,
+    shared: Vec<PathBuf>,
+    private: Vec<PathBuf>,
     // Dropped in this order: once QEMU has gone, those who listen to it end by themselves.
     running: Option<Running>,
     heard: Option<Arc<Heard>>,
     carried: Option<Carried>,
-    /// The instance's disk and the one that it was made from.
-    disk: Option<(OwnDisk, PathBuf)>,
+    /// The instance's own disk or directory.
+    own: Option<Own>,
 }
 
+/// Arguments, once the control pipe's descriptor is known.
+pub(crate) type Arguments = Box<dyn Fn(i32) -> Vec<String> + Send>;
+
 impl Guest {
-    fn new(
-        spec: &Spec,
-        (program, words): (PathBuf, Words),
-        files: Files,
-        disk: Option<(OwnDisk, PathBuf)>,
-    ) -> Self {
-        Self { spec: spec.clone(), program, words, files, running: None, heard: None, carried: None, disk }
+    /// A machine that is made by `program`; `own` is what goes with it.
+    pub(crate) fn new(spec: &Spec, program: PathBuf, arguments: Arguments, own: Option<Own>) -> Self {
+        let (shared, private) = (vec![program.clone()], Vec::new());
+        let spec = spec.clone();
+        let (running, heard, carried) = (None, None, None);
+        Self { spec, program, arguments, namespaces: 0, shared, private, running, heard, carried, own }
+    }
+
+    /// The same with files that all instances share.
+    pub(crate) fn sharing(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.shared.extend(files);
+        self
+    }
+
+    /// The same in namespaces of its own.
+    pub(crate) fn within(mut self, namespaces: i32) -> Self {
+        self.namespaces = u64::from(namespaces.unsigned_abs());
+        self
     }
 
     fn launch(&self, control: i32, streams: Vec<Step>) -> Result<Launch, Error> {
-        let files = (self.files.kernel.as_path(), self.files.initrd.as_path(), self.files.disk.as_ref());
-        let words = self.words.all(self.spec.memory, files, control);
         let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
         steps.extend(streams);
         // Onto itself: that clears close-on-exec.
         steps.push(Step::Descriptor { fd: control, to: control });
         steps.extend([Step::NoRootPrivileges, Step::DropCapabilities, Step::NoNewPrivileges]);
-        let args = std::iter::once("qemu-system-x86_64".to_owned()).chain(words);
+        let args = (self.arguments)(control).into_iter();
         Ok(Launch {
+            namespaces: self.namespaces,
             steps,
             program: c(self.program.as_os_str().as_encoded_bytes())?,
             args: args.map(c).collect::<Result<_, _>>()?,
@@ -390,7 +424,7 @@ impl Instance for Guest {
 
     fn remove(mut self: Box<Self>) -> Result<(), Error> {
         self.running = None;
-        self.disk.as_ref().map_or(Ok(()), |(own, _)| own.remove())
+        self.own.as_ref().map_or(Ok(()), Own::remove)
     }
 
     fn anatomy(&self) -> Anatomy {
@@ -398,13 +432,9 @@ impl Instance for Guest {
         Anatomy {
             processes: pid.map(|pid| (pid, Role::Program)).into_iter().collect(),
             guest_ram: pid.and_then(|pid| guest_ram(pid, self.spec.memory)),
-            shared: [&self.files.kernel, &self.files.initrd, &self.program]
-                .into_iter()
-                .chain(self.disk.iter().map(|(_, base)| base))
-                .cloned()
-                .collect(),
-            private: self.files.disk.iter().map(|(path, _)| path.clone()).collect(),
-            files_in_memory: self.files.disk.is_none(),
+            shared: self.shared.clone(),
+            private: self.private.clone(),
+            files_in_memory: self.private.is_empty(),
             ..Anatomy::default()
         }
     }

@@ -22,6 +22,7 @@ const NULL: &CStr = c"/dev/null";
 
 /// The whole life of process 1.
 fn run() {
+    sys::hold_standard_streams();
     let port = sys::Port::open();
     port.tell(b"init\n");
     if let Err(why) = live(&port) {
@@ -31,12 +32,11 @@ fn run() {
     }
     // As a service of a distribution it leaves ending the machine to that.
     if sys::is_first() {
-        sys::restart();
+        sys::restart(&port);
     }
 }
 
 fn live(port: &sys::Port) -> Result<(), &'static str> {
-    sys::hold_standard_streams();
     let text = sys::read_all(c"/spec").ok_or("the initramfs has no /spec")?;
     let spec = Spec::parse(&text).ok_or("/spec is damaged")?;
     if sys::is_first() {

@@ -15,24 +15,36 @@ extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     0
 }
 
-/// The machine's port for lines of text.
-pub(crate) struct Port {
-    granted: bool,
+/// Where the machine is told lines of text.
+pub(crate) enum Port {
+    /// An I/O port.
+    Granted,
+    /// A third serial line: User-Mode Linux has no ports.
+    Line(c_int),
+    /// Nowhere.
+    None,
 }
 
 const CONTROL: u16 = 0x402;
 
 impl Port {
-    /// Asks for the ports. Where there are none (User-Mode Linux) nothing is told.
+    /// Asks for the port, else for the line.
     pub(crate) fn open() -> Self {
         // SAFETY: grants this process access to a port that belongs to the machine's harness.
-        Self { granted: unsafe { libc::ioperm(CONTROL.into(), 1, 1) } == 0 }
+        if unsafe { libc::ioperm(CONTROL.into(), 1, 1) } == 0 {
+            return Self::Granted;
+        }
+        let line = open(c"/dev/ttyS2");
+        line.iter().for_each(|fd| raw(*fd));
+        line.map_or(Self::None, Self::Line)
     }
 
     /// Tells the machine.
     pub(crate) fn tell(&self, text: &[u8]) {
-        if self.granted {
-            text.iter().for_each(|byte| out(CONTROL, *byte));
+        match self {
+            Self::Granted => text.iter().for_each(|byte| out(CONTROL, *byte)),
+            Self::Line(fd) => write_all(*fd, text),
+            Self::None => {}
         }
     }
 }
@@ -167,12 +179,19 @@ pub(crate) fn mount(kind: &CStr, at: &CStr) {
 }
 
 /// Restarts the machine, which ends it; the console carries the program's errors, so the kernel says nothing there.
-pub(crate) fn restart() {
+pub(crate) fn restart(port: &Port) {
     if let Some(fd) = open(c"/proc/sys/kernel/printk") {
         write_all(fd, b"0");
     }
+    // User-Mode Linux would begin anew for ever.
+    let how = if let Port::Line(fd) = port {
+        drain(*fd);
+        libc::RB_POWER_OFF
+    } else {
+        libc::RB_AUTOBOOT
+    };
     // SAFETY: the command takes no pointer.
-    unsafe { libc::reboot(libc::RB_AUTOBOOT) };
+    unsafe { libc::reboot(how) };
 }
 
 /// Becomes the program, with these descriptors as 0, 1 and 2.

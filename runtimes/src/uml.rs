@@ -11,16 +11,13 @@ use isomark_core::{
 };
 
 use crate::external::find;
-use crate::guest::Initramfs;
+use crate::guest::{Initramfs, LEAST_MEMORY};
 use crate::qemu::{Guest, Own};
 
 /// The runtime.
 pub struct Uml<'s> {
     site: &'s Site,
 }
-
-/// Least memory, in bytes: this kernel comes unpacked.
-const LEAST_MEMORY: u64 = 64 << 20;
 
 impl<'s> Uml<'s> {
     /// Machines whose initramfs lies in `site`.

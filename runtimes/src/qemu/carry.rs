@@ -109,6 +109,11 @@ fn feed(from: &mut File, to: &mut File, heard: &Heard) {
             left = &left[room..];
         }
         if count == 0 {
+            // Closing the pipe would hang the line up under the program's output: the end has been said on the line.
+            let mut story = heard.so_far();
+            while !story.over {
+                story = heard.wait(story);
+            }
             return;
         }
     }

@@ -53,7 +53,9 @@ fn list_has_the_shape_of_the_contract() {
 #[test]
 fn a_run_leaves_everything_the_contract_names() {
     let ground = Ground::new();
-    let available = ground.runtimes();
+    // Guests with an operating system are measured only where they are named.
+    let asked = |name: &String| !["microvm-linux", "qemu", "qemu-debian", "uml"].contains(&name.as_str());
+    let available = ground.runtimes().into_iter().filter(asked).collect::<Vec<_>>();
     let done = ground.expect(&["run", "--plan", "smoke", "--seed", "42"], 0);
     let table = String::from_utf8(done.stdout.clone()).unwrap();
     assert!(available.iter().all(|name| table.contains(name)), "{}", told(&done));

@@ -145,8 +145,9 @@ fn one(panel: &Panel, width: f64) -> Scene {
     let ends: Vec<f64> = ends.filter(|x| *x > 0.0).collect();
     let (low, high) =
         (ends.iter().copied().fold(f64::INFINITY, f64::min), ends.iter().copied().fold(0.0, f64::max));
-    // A little room beyond the ends, so that names find a place.
-    let axis = Axis::log(low / 1.06, high * 1.06, panel.cost.1, LEFT, width - 8.0);
+    // Room beyond the ends, so that names find a place; a ratio close to 1 must not be squeezed by it.
+    let margin = if panel.cost.1 == RATIO { 1.05 } else { 1.3 };
+    let axis = Axis::log(low / margin, high * margin, panel.cost.1, LEFT, width - 8.0);
     axis.draw(&mut scene, top, bottom, panel.cost.0);
     let most = panel.points.iter().map(|point| point.y).fold(0.0, f64::max);
     let rise = Rise::new(most, top, bottom);
@@ -211,6 +212,11 @@ impl Rise {
 fn names(scene: &mut Scene, panel: &Panel, axis: &Axis, rise: &Rise) {
     let marks = panel.points.iter().map(|p| (axis.at(p.x), rise.at(p.y)));
     let mut taken: Vec<[f64; 4]> = marks.map(|(x, y)| [x - 7.0, y - 7.0, x + 7.0, y + 7.0]).collect();
+    let bars = panel.points.iter().filter_map(|p| {
+        let ([from, to], y) = (p.ci95?.map(|x| axis.at(x)), rise.at(p.y));
+        Some([from, y - 2.0, to, y + 2.0])
+    });
+    taken.extend(bars);
     for point in &panel.points {
         let (x, y) = (axis.at(point.x), rise.at(point.y));
         let room = letters::room(&point.name, 11.5, Weight::Regular);
@@ -226,7 +232,7 @@ fn names(scene: &mut Scene, panel: &Panel, axis: &Axis, rise: &Rise) {
         let all: Vec<[f64; 4]> = places.map(boxed).collect();
         let free = all.iter().find(|b| inside(b) && apart(b)).or_else(|| all.iter().find(|b| inside(b)));
         let Some(place) = free.copied() else { continue };
-        scene.heading((place[0], place[3] - 3.0), &point.name, Style::new(Ink::Text).size(11.5));
+        scene.text((place[0], place[3] - 3.0), &point.name, Style::new(Ink::Text).size(11.5));
         taken.push(place);
     }
 }

@@ -24,9 +24,12 @@ pub fn value(point: &PointOutcome) -> String {
 #[must_use]
 pub fn interval(point: &PointOutcome) -> Option<String> {
     let ci95 = point.ci95?.map(|x| x.0);
+    // What is counted has no width.
+    if ci95[0] == ci95[1] {
+        return None;
+    }
     Some(match &*point.unit {
         "×" => fmt::ratio_interval(point.value.0, ci95),
-        "ratio" | "count" if ci95[0] == ci95[1] => return None,
         "ratio" | "count" => {
             let digits = fmt::decimals(point.value.0, Some(ci95)).min(4);
             format!("{:.digits$}–{:.digits$}", ci95[0], ci95[1])
@@ -137,7 +140,9 @@ pub fn says(says: &Says, measured: &Measured, verdict: Verdict) -> String {
     if shown.is_empty() {
         shown = measured.parts.iter().filter(counts).collect();
     }
-    let values = shown.iter().map(|part| of_quantity(part, shown.len() > 1)).collect::<Vec<_>>().join("; ");
+    // A claim of several parts names the quantity of each, also where only one of them is at hand.
+    let several = measured.parts.iter().filter(|part| !part.reported && !part.about.is_empty()).count() > 1;
+    let values = shown.iter().map(|part| of_quantity(part, several)).collect::<Vec<_>>().join("; ");
     let mut text = words.clone().unwrap_or_default().replace("{measured}", &values);
     text.push_str(&otherwise(measured, verdict));
     text.push_str(&absent(measured));

@@ -22,12 +22,12 @@ use isomark_core::Scenario;
 /// All scenarios.
 pub const SHELF: &[Scenario] = &[
     startup::SCENARIO,
-    creation::SCENARIO,
     memory::SCENARIO,
-    density::SCENARIO,
-    reclaim::SCENARIO,
     disk::SCENARIO,
     throughput::SCENARIO,
+    creation::SCENARIO,
+    density::SCENARIO,
+    reclaim::SCENARIO,
     interference::SCENARIO,
     utilisation::SCENARIO,
     isolation::SCENARIO,

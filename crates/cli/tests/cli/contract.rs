@@ -7,7 +7,7 @@ use isomark_core::record::Outcome;
 use isomark_core::store::Folder;
 use serde_json::Value;
 
-use crate::ground::{Ground, text, told};
+use crate::ground::{Ground, stands_on, text, told};
 
 fn keys(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
@@ -90,7 +90,7 @@ fn answers(ground: &Ground, dir: &str, available: &[String]) {
     for cell in summary["cells"].as_array().unwrap() {
         assert_eq!(text(&cell["payload_sha256"]), payload, "{cell}");
         let runtime = text(&cell["runtime"]);
-        let stands_on = runtime.strip_prefix("floor-").unwrap_or(&runtime).to_owned();
+        let stands_on = stands_on(&runtime).to_owned();
         if available.contains(&stands_on) {
             assert_eq!(cell["status"], "ok", "{cell}");
             answered.entry(runtime).or_default().insert(text(&cell["scenario"]));

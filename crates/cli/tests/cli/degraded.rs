@@ -8,7 +8,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::ground::{Ground, is_root, skip, text, told};
+use crate::ground::{Ground, is_root, skip, stands_on, text, told};
 
 /// The user and group that nobody logs in as.
 const NOBODY: u32 = 65534;
@@ -55,7 +55,7 @@ fn all_but(ground: &Ground, done: &Output, without: &[&str]) {
     let mut skipped = 0;
     for cell in summary["cells"].as_array().unwrap() {
         let runtime = text(&cell["runtime"]);
-        if !without.contains(&runtime.strip_prefix("floor-").unwrap_or(&runtime)) {
+        if !without.contains(&stands_on(&runtime)) {
             assert_eq!(cell["status"], "ok", "{cell}");
             continue;
         }

@@ -132,6 +132,11 @@ pub(crate) fn told(output: &Output) -> String {
     format!("{}\nstdout: {}\nstderr: {}", output.status, lossy(&output.stdout), lossy(&output.stderr))
 }
 
+/// The runtime that a floor is the floor of; for any other its own name.
+pub(crate) fn stands_on(runtime: &str) -> &str {
+    runtime.strip_prefix("floor-").map_or(runtime, |floor| floor.split('.').next().unwrap_or(floor))
+}
+
 pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }

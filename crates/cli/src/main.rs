@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout, everything else to stderr; the exit code says what happened (see [`exit`]).
 
+#[allow(rustdoc::broken_intra_doc_links, reason = "the texts of flags are help for a terminal, not links")]
 mod args;
 mod chosen;
 mod ci;

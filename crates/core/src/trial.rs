@@ -73,7 +73,7 @@ pub struct Log {
     failed: bool,
 }
 
-/// One iteration of a scenario on a runtime. Several threads may share it ([`crate::together`]).
+/// One iteration of a scenario on a runtime. Several threads may share it ([`mod@crate::together`]).
 pub struct Trial<'a> {
     runtime: &'a dyn Runtime,
     identity: &'a Identity,

@@ -68,7 +68,12 @@ fn whatever_it_began_with_it_answers_is_accounted_and_ends() {
             three[0].run(&Job::Touch { bytes: 8 << 20 }).unwrap();
             let touched =
                 three.iter().map(|i| account::memory(&i.anatomy()).unwrap().pss).collect::<Vec<_>>();
-            assert!(touched[0] >= touched[1] + (8 << 20), "{} {origin:?}: {touched:?}", runtime.name());
+            // A page or two of text that all share counts less for each that has touched it.
+            assert!(
+                touched[0] + (64 << 10) >= touched[1] + (8 << 20),
+                "{} {origin:?}: {touched:?}",
+                runtime.name()
+            );
             answer(&mut three);
             if runtime.name() == "microvm" {
                 three.iter().for_each(|instance| confined(instance.as_ref()));

@@ -1,6 +1,6 @@
 //! The machine's devices: which port leads where.
 //!
-//! What the guest writes to the wire is handed on when it does anything else, or in pieces of [`PIECE`]: a serial line
+//! What the guest writes to the wire is handed on when it does anything else, or in pieces of `PIECE`: a serial line
 //! leaves the machine for every byte, and the harness should not be woken for each.
 
 use std::convert::Infallible;

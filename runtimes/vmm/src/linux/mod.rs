@@ -16,7 +16,7 @@
 //! `fail TEXT`.
 //! There is no PCI, no ACPI, no disk and no network.
 //!
-//! Input is encoded as in [`line`], because a serial line has neither an end nor flow control: the guest tells how
+//! Input is encoded as in [`mod@line`], because a serial line has neither an end nor flow control: the guest tells how
 //! many bytes it has taken, nothing comes before it said `program`, and no more than [`line::WINDOW`] are ever under way.
 //!
 //! # End

@@ -68,9 +68,10 @@ fn whatever_it_began_with_it_answers_is_accounted_and_ends() {
             three[0].run(&Job::Touch { bytes: 8 << 20 }).unwrap();
             let touched =
                 three.iter().map(|i| account::memory(&i.anatomy()).unwrap().pss).collect::<Vec<_>>();
-            // A page or two of text that all share counts less for each that has touched it.
+            // A page or two of text that all share counts less for each that has touched it. A guest with an operating
+            // system has touched memory before that it hands out again.
             assert!(
-                touched[0] + (64 << 10) >= touched[1] + (8 << 20),
+                runtime.on_request() || touched[0] + (64 << 10) >= touched[1] + (8 << 20),
                 "{} {origin:?}: {touched:?}",
                 runtime.name()
             );

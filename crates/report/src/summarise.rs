@@ -120,8 +120,14 @@ fn cell(given: &Given<'_>, index: usize) -> CellSummary {
 fn ran_inside<'r>(run: &'r Run, cell: &Cell) -> &'r str {
     match &run.program {
         Some(program) if cell.scenario == "program" => &program.sha256,
-        _ => &run.payload.sha256,
+        // A variant that another isomark carries out brings a payload of its own.
+        _ => own_payload(run, &cell.runtime).unwrap_or(&run.payload.sha256),
     }
+}
+
+fn own_payload<'r>(run: &'r Run, runtime: &str) -> Option<&'r String> {
+    let identity = run.runtimes.iter().find(|record| record.name == runtime)?.identity.as_ref()?;
+    identity.details.get("payload sha256")
 }
 
 fn status(cell: &Cell, seen: &Observed) -> (Status, Option<String>, Option<String>) {

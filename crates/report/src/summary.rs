@@ -1,7 +1,8 @@
 //! `summary.json`: the answers of a run, as numbers.
 //!
 //! Field names are the file format `isomark.summary/1`. Fields may be added, none is renamed or removed within the
-//! version. Times in ns, sizes in bytes, rates per second; integers where the quantity is one.
+//! version. Times in ns, sizes in bytes, rates per second; integers where the quantity is one. Longer than other files,
+//! because it is the whole of one file format.
 
 use isomark_core::record::Warning;
 use isomark_core::runtime::Kind;

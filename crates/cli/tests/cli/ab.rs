@@ -46,7 +46,11 @@ fn another_build_and_another_payload_run_in_processes_of_their_own() {
     assert_eq!(told["n"], 6);
     let liar = elf::liar(&ground.path("liar")).display().to_string();
     let b = format!("process{{payload={liar}}}");
-    ground.expect(&["ab", "--a", "process", "--b", &b, "--runs", "2"], 7);
+    ground.expect(&["ab", "--a", "process", "--b", &b, "--runs", "2", "--out", "lies"], 7);
+    // Each cell names the bytes that ran in it.
+    let summary = ground.json("lies/summary.json");
+    let [a, b] = [0, 1].map(|at| summary["cells"][at]["payload_sha256"].clone());
+    assert!(a == summary["run"]["payload_sha256"] && a != b, "{a} {b}");
     assert!(ground.sites().is_empty(), "{:?}", ground.sites());
 }
 

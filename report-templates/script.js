@@ -4,7 +4,7 @@
   const root = document.documentElement;
   const button = document.getElementById("theme");
   const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches);
-  const label = () => { button.textContent = dark() ? "Light" : "Dark"; button.setAttribute("aria-label", `Switch to the ${dark() ? "light" : "dark"} theme`); };
+  const label = () => { button.textContent = dark() ? {{ say("page.light") }} : {{ say("page.dark") }}; button.setAttribute("aria-label", dark() ? {{ say("page.to_light") }} : {{ say("page.to_dark") }}); };
   button.hidden = false;
   label();
   button.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; label(); });

@@ -141,6 +141,9 @@ pub(crate) struct Run {
     /// Folder whose files replace the report's templates of the same name
     #[arg(long, env = "ISOMARK_TEMPLATES", value_name = "DIR")]
     pub templates: Option<PathBuf>,
+    /// Language of report.html and summary.md: en, zh, or one that --templates DIR adds as DIR/lang/NAME.toml
+    #[arg(long, env = "ISOMARK_LANG", value_name = "NAME")]
+    pub lang: Option<String>,
     /// How the result is printed
     #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
     pub format: Format,
@@ -310,6 +313,9 @@ pub(crate) struct Report {
     /// Folder whose files replace the report's templates of the same name
     #[arg(long, env = "ISOMARK_TEMPLATES", value_name = "DIR")]
     pub templates: Option<PathBuf>,
+    /// Language of report.html and summary.md: en, zh, or one that --templates DIR adds as DIR/lang/NAME.toml
+    #[arg(long, env = "ISOMARK_LANG", value_name = "NAME")]
+    pub lang: Option<String>,
     /// How the result is printed
     #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
     pub format: Format,

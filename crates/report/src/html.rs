@@ -7,11 +7,12 @@ use std::fs;
 use std::path::Path;
 
 use isomark_core::Error;
-use minijinja::value::Serde;
+use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
 use crate::view::View;
+use crate::words;
 
 /// Files of the look, by name.
 const BUILT_IN: [(&str, &str); 11] = [
@@ -48,11 +49,30 @@ pub(crate) fn page(name: &str, view: &impl Serialize, templates: Option<&Path>) 
     let mut engine = Environment::new();
     // A name that a template spells wrong is a mistake to report, not a blank to print.
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    speaking(&mut engine);
     for (name, text) in &sources {
         engine.add_template(name, text).map_err(|e| refuse(&e))?;
     }
     let page = engine.get_template(name).map_err(|e| refuse(&e))?;
     page.render(Serde(view)).map_err(|e| refuse(&e))
+}
+
+/// What templates ask for words: `say(KEY, name=…)`, `language()` and the filter `word`.
+fn speaking(engine: &mut Environment<'_>) {
+    let say = |key: &str, with: Kwargs| -> Result<String, minijinja::Error> {
+        let given: Vec<(&str, Value)> =
+            with.args().map(|name| Ok((name, with.get(name)?))).collect::<Result<_, minijinja::Error>>()?;
+        let given: Vec<(&str, &dyn std::fmt::Display)> =
+            given.iter().map(|(name, value)| (*name, value as &dyn std::fmt::Display)).collect();
+        let unknown = || {
+            let why = format!("say({key:?}): no such text in lang/{}.toml", words::ENGLISH);
+            minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, why)
+        };
+        words::known(key, &given).ok_or_else(unknown)
+    };
+    engine.add_function("say", say);
+    engine.add_function("language", words::language);
+    engine.add_filter("word", |name: &str| words::named("word", name));
 }
 
 fn source(name: &str, built_in: &str, templates: Option<&Path>) -> Result<String, Error> {

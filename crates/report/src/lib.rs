@@ -46,6 +46,7 @@ pub mod tables;
 pub mod text;
 pub mod view;
 pub mod warnings;
+pub mod words;
 
 use std::path::PathBuf;
 
@@ -61,6 +62,8 @@ pub use summary::Summary;
 pub struct Options {
     /// A folder whose files replace the built-in templates of the same name.
     pub templates: Option<PathBuf>,
+    /// Language of page and Markdown, such as `zh`; English if none is named.
+    pub language: Option<String>,
 }
 
 /// Reads what a run measured and writes everything that follows from it into the run's folder.
@@ -75,14 +78,21 @@ pub fn render(folder: &Folder, run: &Run, options: &Options) -> Result<Summary, 
     let data = Dataset::new(run, &samples, folder.blocks()?)?;
     let mut summary = summarise::summarise(&data);
     summary.claims = claims::claims(&data)?;
-    let drawn = charts::charts(&data, &summary);
-    let page = html::html(&view::view(run, &summary, &drawn), options.templates.as_deref())?;
-    for chart in &drawn {
-        folder.replace(&format!("charts/{}.png", chart.name), &chart.png(&summary)?)?;
-    }
-    folder.replace("report.html", page.as_bytes())?;
+    let language = options.language.as_deref().unwrap_or(words::ENGLISH);
+    let spoken = words::Words::load(language, options.templates.as_deref())?;
+    words::within(spoken, || told(folder, &data, &summary, options))?;
     folder.replace("samples.csv", &samples_csv::samples_csv(run, &samples)?)?;
-    folder.replace("summary.md", markdown::markdown(&summary).as_bytes())?;
     folder.replace("summary.json", &pretty(&summary)?)?;
     Ok(summary)
+}
+
+/// Writes what is read by people, in the language of the scope.
+fn told(folder: &Folder, data: &Dataset<'_>, summary: &Summary, options: &Options) -> Result<(), Error> {
+    let drawn = charts::charts(data, summary);
+    let page = html::html(&view::view(data.run, summary, &drawn), options.templates.as_deref())?;
+    for chart in &drawn {
+        folder.replace(&format!("charts/{}.png", chart.name), &chart.png(summary)?)?;
+    }
+    folder.replace("report.html", page.as_bytes())?;
+    folder.replace("summary.md", markdown::markdown(summary).as_bytes())
 }

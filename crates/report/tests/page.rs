@@ -189,7 +189,7 @@ fn a_scenario_that_nobody_knows_gets_a_table_and_a_chart() {
 fn templates_can_be_replaced_and_mistakes_in_them_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let (folder, run) = fixture::write(&dir.path().join("run"), 6).unwrap();
-    let options = Options { templates: Some(dir.path().to_owned()) };
+    let options = Options { templates: Some(dir.path().to_owned()), ..Options::default() };
     fs::write(dir.path().join("method.html"), "<p>our own method for {{ id }}</p>").unwrap();
     render(&folder, &run, &options).unwrap();
     let page = fs::read_to_string(dir.path().join("run/report.html")).unwrap();

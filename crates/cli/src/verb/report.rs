@@ -11,7 +11,7 @@ use crate::exit;
 
 /// The verb.
 pub(crate) fn report(args: &args::Report) -> Result<u8> {
-    let options = Options { templates: args.templates.clone() };
+    let options = Options { templates: args.templates.clone(), language: args.lang.clone() };
     let mut out = std::io::stdout().lock();
     for dir in &args.runs {
         let (folder, run) = Folder::open(dir)?;

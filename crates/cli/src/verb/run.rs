@@ -243,7 +243,7 @@ pub(crate) fn require(found: &[Found<'_>], names: &[String]) -> Result<()> {
 }
 
 fn tell(args: &args::Run, folder: &Folder, run: &Run, end: End) -> Result<()> {
-    let options = Options { templates: args.templates.clone() };
+    let options = Options { templates: args.templates.clone(), language: args.lang.clone() };
     let summary = isomark_report::render(folder, run, &options)?;
     let mut out = std::io::stdout().lock();
     match args.format {

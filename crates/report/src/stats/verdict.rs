@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::paired::Estimate;
+use crate::words::stored;
 
 /// Pairs that a verdict needs.
 pub const ENOUGH: usize = 20;
@@ -90,10 +91,10 @@ impl Quantity {
 pub fn judge(found: &Estimate, region: [f64; 2], quantity: Quantity) -> (Verdict, Option<String>) {
     let nothing = |why: String| (Verdict::Inconclusive, Some(why));
     let Some([low, high]) = found.ci95 else {
-        return nothing(format!("{} of 6 pairs that an interval needs: no verdict below 6", found.n));
+        return nothing(stored("no_interval", &[("n", &found.n)]));
     };
     if found.n < ENOUGH {
-        return nothing(format!("{} of {ENOUGH} pairs that a verdict needs", found.n));
+        return nothing(stored("pairs", &[("n", &found.n), ("needed", &ENOUGH)]));
     }
     if low > region[1] {
         (quantity.above(), None)
@@ -102,7 +103,7 @@ pub fn judge(found: &Estimate, region: [f64; 2], quantity: Quantity) -> (Verdict
     } else if low >= region[0] && high <= region[1] {
         (Verdict::Equivalent, None)
     } else {
-        nothing("the interval reaches across the edge of the region of equivalence".to_owned())
+        nothing(stored("across", &[]))
     }
 }
 

@@ -104,6 +104,25 @@ fn a_machine_of_the_pool_that_nobody_takes_goes_with_the_runtime() {
     });
 }
 
+/// Pages that exist once for each of several that are alive, in bytes.
+fn own_pages(runtime: &dyn Runtime, spec: &Spec) -> u64 {
+    let all = (0..8).map(|_| started(runtime, spec)).collect::<Vec<_>>();
+    let own = all.iter().map(|i| account::memory(&i.anatomy()).unwrap().uss).sum();
+    all.into_iter().for_each(ended);
+    own
+}
+
+#[test]
+fn a_clone_has_at_most_half_of_the_pages_of_its_own_that_a_fresh_machine_has() {
+    let place = Place::new();
+    let ground = place.ground();
+    for runtime in shelf(&place.site).iter().filter(|r| can(r.as_ref(), Ability::Snapshot)) {
+        let of = |origin| own_pages(runtime.as_ref(), &payload(&ground, origin));
+        let (fresh, clones) = (of(Origin::Fresh), of(Origin::Snapshot(None)));
+        assert!(2 * clones <= fresh, "{}: eight clones {clones}, eight fresh {fresh}", runtime.name());
+    }
+}
+
 /// Which runtime, and a snapshot of the payload in a file of its own.
 fn with_snapshot(check: impl Fn(&dyn Runtime, &Ground<'_>, &Path, &dyn Fn(&Path) -> Spec)) {
     let place = Place::new();

@@ -45,6 +45,9 @@ pub struct Broken;
 ///
 /// # Errors
 /// If the stack is not writable or the handler could not return.
+// Never inlined: its buffers would be part of every system call's stack, and so of every idle machine.
+#[cold]
+#[inline(never)]
 pub fn enter(guest: &mut Guest, vm: &Vm, regs: &mut kvm_regs, signal: i32) -> Result<(), Broken> {
     let action = guest.signals.action(signal);
     if action.flags & SA_RESTORER == 0 {
@@ -113,6 +116,9 @@ fn put_state(guest: &Guest, at: u64, state: &kvm_xsave) -> Result<(), Broken> {
 ///
 /// # Errors
 /// If the frame is not readable or its vector state is malformed.
+// Never inlined: its buffers would be part of every system call's stack, and so of every idle machine.
+#[cold]
+#[inline(never)]
 pub fn leave(guest: &mut Guest, vm: &Vm, regs: &mut kvm_regs) -> Result<(), Broken> {
     let mut frame = [0; FRAME_LEN as usize];
     // The handler's RET has popped the return address.

@@ -2,6 +2,7 @@
 //!
 //! Starting an instance makes a few dozen small allocations; from the C library each new size class would cost a
 //! system call. Arena memory is given back only if it was the last piece: what is lost is bounded by the arena.
+//! It is handed out from its end: the C library's own variables lie behind it, so that both share a page.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -16,6 +17,7 @@ const LARGE: usize = 8 * 1024;
 #[derive(Debug)]
 pub struct Arena {
     bytes: UnsafeCell<[u8; ARENA]>,
+    /// Bytes at the end that are handed out.
     used: AtomicUsize,
 }
 
@@ -35,16 +37,14 @@ impl Arena {
             return None;
         }
         let base = self.base();
+        // An alignment is a power of two.
         let fit = |used: usize| {
-            let start = (base + used).next_multiple_of(layout.align()) - base;
-            let end = start.checked_add(layout.size())?;
-            (end <= ARENA).then_some((start, end))
+            let start = (base + ARENA - used).checked_sub(layout.size())? & !(layout.align() - 1);
+            start.checked_sub(base)
         };
-        let old = self
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| fit(used).map(|f| f.1))
-            .ok()?;
-        fit(old).map(|(start, _)| self.bytes.get().cast::<u8>().wrapping_add(start))
+        let take = |used: usize| fit(used).map(|start| ARENA - start);
+        let old = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        fit(old).map(|start| self.bytes.get().cast::<u8>().wrapping_add(start))
     }
 }
 
@@ -71,8 +71,8 @@ unsafe impl GlobalAlloc for Arena {
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
         let at = (piece as usize).wrapping_sub(self.base());
         if at < ARENA {
-            let end = at + layout.size();
-            let _ = self.used.compare_exchange(end, at, Ordering::Relaxed, Ordering::Relaxed);
+            let (with, without) = (ARENA - at, ARENA - at - layout.size());
+            let _ = self.used.compare_exchange(with, without, Ordering::Relaxed, Ordering::Relaxed);
             return;
         }
         // SAFETY: it is not from the arena, so it is from the system allocator, with this layout.

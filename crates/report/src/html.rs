@@ -11,18 +11,25 @@ use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
+use crate::policy::policy;
 use crate::view::View;
 use crate::words;
 
 /// Files of the look, by name.
-const BUILT_IN: [(&str, &str); 11] = [
+const BUILT_IN: [(&str, &str); 17] = [
+    ("macros.html", include_str!("../../../report-templates/macros.html")),
+    ("words.html", include_str!("../../../report-templates/words.html")),
+    ("bar.html", include_str!("../../../report-templates/bar.html")),
+    ("contents.html", include_str!("../../../report-templates/contents.html")),
     ("run.html", include_str!("../../../report-templates/run.html")),
     ("history.html", include_str!("../../../report-templates/history.html")),
+    ("tradeoff.html", include_str!("../../../report-templates/tradeoff.html")),
     ("claims.html", include_str!("../../../report-templates/claims.html")),
     ("claim.html", include_str!("../../../report-templates/claim.html")),
     ("headline.html", include_str!("../../../report-templates/headline.html")),
     ("section.html", include_str!("../../../report-templates/section.html")),
     ("table.html", include_str!("../../../report-templates/table.html")),
+    ("host.html", include_str!("../../../report-templates/host.html")),
     ("controls.html", include_str!("../../../report-templates/controls.html")),
     ("method.html", include_str!("../../../report-templates/method.html")),
     ("style.css", include_str!("../../../report-templates/style.css")),
@@ -53,8 +60,26 @@ pub(crate) fn page(name: &str, view: &impl Serialize, templates: Option<&Path>) 
     for (name, text) in &sources {
         engine.add_template(name, text).map_err(|e| refuse(&e))?;
     }
+    let [style, script] = ["style.css", "script.js"].map(|name| inline(&engine, name, view));
+    let (style, script) = (style?, script?);
+    engine.add_global("policy", policy(&style, &script));
+    engine.add_global("style", Value::from_safe_string(style));
+    engine.add_global("script", Value::from_safe_string(script));
     let page = engine.get_template(name).map_err(|e| refuse(&e))?;
     page.render(Serde(view)).map_err(|e| refuse(&e))
+}
+
+/// What stands inside of the one `style` and the one `script` element: the text that the policy names by its hash.
+fn inline(engine: &Environment<'_>, name: &str, view: &impl Serialize) -> Result<String, Error> {
+    let text = engine.get_template(name).and_then(|template| template.render(Serde(view)));
+    let text = text.map_err(|e| refuse(&e))?;
+    if text.to_ascii_lowercase().contains("</s") {
+        return Err(Error::Input(format!(
+            "template {name}: \"</s\" would end the element that it stands in"
+        )));
+    }
+    // A browser reads line ends as \n before it hashes.
+    Ok(text.replace("\r\n", "\n"))
 }
 
 /// What templates ask for words: `say(KEY, name=…)`, `language()` and the filter `word`.

@@ -34,6 +34,7 @@ pub mod html;
 pub mod markdown;
 pub mod merge;
 pub mod noise;
+pub mod policy;
 pub mod precision;
 pub mod reference;
 pub mod region;

@@ -22,8 +22,10 @@ pub struct Scoreboard {
     pub decided: Vec<ClaimView>,
     /// Claims that it did not measure, or that nobody could.
     pub open: Vec<ClaimView>,
-    /// The trade-off chart and the stacks.
-    pub charts: Vec<ChartView>,
+    /// Isolation against cost.
+    pub tradeoff: Vec<ChartView>,
+    /// The layers below the program.
+    pub stacks: Vec<ChartView>,
     /// What to do for a trade-off chart, where there is none.
     pub missing: Option<String>,
 }
@@ -109,12 +111,14 @@ pub fn scoreboard(summary: &Summary, drawn: &[Chart]) -> Option<Scoreboard> {
     }
     let (decided, open): (Vec<&Claim>, Vec<&Claim>) = summary.claims.iter().partition(|c| was_measured(c));
     let charts = drawn.iter().filter(|chart| chart.scenario == "claims");
-    let missing = !drawn.iter().any(|chart| chart.name == "trade-off");
+    let (tradeoff, stacks): (Vec<&Chart>, Vec<&Chart>) = charts.partition(|chart| chart.name == "trade-off");
+    let missing = tradeoff.is_empty();
     Some(Scoreboard {
         answer: counts(&summary.claims),
         decided: decided.into_iter().map(claim).collect(),
         open: open.into_iter().map(claim).collect(),
-        charts: charts.map(chart).collect(),
+        tradeoff: tradeoff.into_iter().map(chart).collect(),
+        stacks: stacks.into_iter().map(chart).collect(),
         missing: missing.then(|| {
             "There is no chart of isolation against cost: this run did not measure isolation in two runtimes. \
              isomark run --plan claims does."

@@ -7,7 +7,7 @@ use isomark_core::{Params, Phase, Value};
 use serde::Serialize;
 
 use crate::answers::{self, bounds};
-use crate::charts::words;
+use crate::charts::{file_name, words};
 use crate::controls::percent;
 use crate::fmt;
 use crate::summary::{CellSummary, Control, MetricSummary, Status, Summary};
@@ -16,6 +16,8 @@ use crate::view::ink;
 /// A table in words.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Table {
+    /// Where it is on the page.
+    pub anchor: String,
     /// What it shows.
     pub caption: String,
     /// Titles of its columns.
@@ -69,6 +71,11 @@ impl Entry {
     }
 }
 
+/// A table's name as a fragment of an address: it stays the same from run to run.
+fn anchor(scenario: &str, which: &str) -> String {
+    format!("t-{}-{which}", file_name(scenario))
+}
+
 fn titles(names: &[(&str, bool)]) -> Vec<Heading> {
     names.iter().map(|(title, numeric)| Heading { title: fmt::clean(title), numeric: *numeric }).collect()
 }
@@ -82,7 +89,8 @@ pub fn headline(run: &Run, summary: &Summary, scenario: &str) -> Table {
     // Cells with different parameters may answer with different metrics.
     let mixed = names.iter().any(|name| Some(name) != names.first());
     let what = names.first().filter(|_| !mixed).map_or_else(|| "Headline metric".to_owned(), |n| capital(n));
-    metrics(run, summary, &wanted, &format!("{what}, median of each cell"), mixed)
+    let table = metrics(run, summary, &wanted, &format!("{what}, median of each cell"), mixed);
+    Table { anchor: anchor(scenario, "median"), ..table }
 }
 
 fn capital(name: &str) -> String {
@@ -107,9 +115,10 @@ pub fn details(run: &Run, summary: &Summary, scenario: &str) -> Vec<Table> {
         .collect();
     let mut all = Vec::new();
     if wanted.len() > cells.len() {
-        all.push(metrics(run, summary, &wanted, "All metrics", true));
+        let table = metrics(run, summary, &wanted, "All metrics", true);
+        all.push(Table { anchor: anchor(scenario, "metrics"), ..table });
     }
-    all.extend(steps(summary, &cells));
+    all.extend(steps(summary, scenario, &cells));
     all
 }
 
@@ -129,7 +138,7 @@ fn metrics(run: &Run, summary: &Summary, wanted: &[Wanted<'_>], caption: &str, n
     let caption = if constant.is_empty() { caption.to_owned() } else { format!("{caption} ({constant})") };
     let columns = shape.columns();
     let rows = wanted.iter().map(|(cell, metric)| shape.row(run, summary, cell, *metric, columns.len()));
-    Table { caption, rows: rows.collect(), columns }
+    Table { caption, rows: rows.collect(), columns, ..Table::default() }
 }
 
 /// Names of parameters that differ between cells, and the others in words.
@@ -313,7 +322,13 @@ pub fn controls(summary: &Summary, headline: bool) -> Table {
     } else {
         "All metrics of the controls"
     };
-    Table { caption: caption.to_owned(), columns: titles(&names), rows: wanted.iter().map(row).collect() }
+    let anchor = anchor("controls", if headline { "headline" } else { "metrics" });
+    Table {
+        anchor,
+        caption: caption.to_owned(),
+        columns: titles(&names),
+        rows: wanted.iter().map(row).collect(),
+    }
 }
 
 fn told(control: &Control) -> Vec<Entry> {
@@ -347,7 +362,7 @@ fn told(control: &Control) -> Vec<Entry> {
 }
 
 /// The inner steps as the runtimes told them.
-fn steps(summary: &Summary, cells: &[&CellSummary]) -> Option<Table> {
+fn steps(summary: &Summary, scenario: &str, cells: &[&CellSummary]) -> Option<Table> {
     let told: Vec<&&CellSummary> = cells.iter().filter(|cell| !cell.steps.is_empty()).collect();
     if told.is_empty() {
         return None;
@@ -379,5 +394,5 @@ fn steps(summary: &Summary, cells: &[&CellSummary]) -> Option<Table> {
     let start = Phase::Start.word();
     let caption =
         format!("Inner steps as the runtimes tell them (medians; the last ones lie inside {start})");
-    Some(Table { caption, columns: titles(&names), rows })
+    Some(Table { anchor: anchor(scenario, "steps"), caption, columns: titles(&names), rows })
 }

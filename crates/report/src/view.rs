@@ -144,6 +144,8 @@ pub struct Section {
 /// A chart in the page.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChartView {
+    /// Where it is on the page.
+    pub anchor: String,
     /// Heading.
     pub title: String,
     /// How to read it.
@@ -302,6 +304,7 @@ fn question(scenario: &str) -> String {
 pub(crate) fn chart(chart: &Chart) -> ChartView {
     let label = format!("{}. {}", chart.title, chart.caption);
     ChartView {
+        anchor: format!("f-{}", charts::file_name(&chart.name)),
         title: chart.title.clone(),
         caption: chart.caption.clone(),
         wide: svg(&chart.wide, "chart wide", &label),

@@ -28,6 +28,7 @@ struct HostView {
 
 #[derive(Serialize)]
 struct ChartView {
+    anchor: String,
     title: String,
     caption: String,
     file: String,
@@ -78,6 +79,7 @@ pub fn page(
 fn chart(trend: &Trend, charts: &str) -> ChartView {
     let label = format!("{}. {}", trend.title, trend.caption);
     ChartView {
+        anchor: format!("f-{}", trend.name),
         title: trend.title.clone(),
         caption: trend.caption.clone(),
         file: format!("{charts}/{}.png", trend.name),

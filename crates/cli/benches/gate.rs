@@ -64,6 +64,10 @@ fn compare(spec: &str, more: &[&str]) -> Result<(Value, Duration), Failure> {
         .args(["ab", "--a", spec, "--b", spec, "--format", "json", "--quiet", "--out"])
         .arg(out)
         .args(more);
+    if std::env::args().any(|arg| arg == "--test") {
+        // Whether it answers is asked while others may measure.
+        command.env("ISOMARK_LOCK", dir.path().join("lock"));
+    }
     let done = command.env_remove("GITHUB_STEP_SUMMARY").output()?;
     let took = began.elapsed();
     match done.status.code() {

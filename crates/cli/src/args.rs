@@ -147,6 +147,9 @@ pub(crate) struct Run {
     /// How the result is printed
     #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
     pub format: Format,
+    /// Measure although another isomark does on this machine (both then measure each other, and the report says so)
+    #[arg(long, env = "ISOMARK_NO_LOCK")]
+    pub no_lock: bool,
     /// No progress bar and no notes
     #[arg(long, short, env = "ISOMARK_QUIET")]
     pub quiet: bool,
@@ -218,6 +221,9 @@ pub(crate) struct Ab {
     /// How the result is printed: json is one object a metric and line
     #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
     pub format: Format,
+    /// Measure although another isomark does on this machine (both then measure each other, and the report says so)
+    #[arg(long, env = "ISOMARK_NO_LOCK")]
+    pub no_lock: bool,
     /// No progress bar and no notes
     #[arg(long, short, env = "ISOMARK_QUIET")]
     pub quiet: bool,

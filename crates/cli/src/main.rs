@@ -8,6 +8,7 @@ mod chosen;
 mod ci;
 mod elsewhere;
 mod exit;
+mod lock;
 mod measure;
 mod place;
 mod progress;

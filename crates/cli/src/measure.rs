@@ -11,7 +11,7 @@ use isomark_core::record::{
 };
 use isomark_core::runtime::Program;
 use isomark_core::store::Folder;
-use isomark_core::{Bench, Error, Image, Site};
+use isomark_core::{Bench, Error, Image, Site, ledger};
 use isomark_engine::plan::Found;
 use isomark_engine::run::{End, Setup};
 use isomark_engine::{Elsewhere, date, host, interrupt::Interrupt};
@@ -19,6 +19,7 @@ use isomark_report::precision::{Precision, Target};
 use isomark_scenarios::SHELF;
 
 use crate::exit;
+use crate::lock::Held;
 use crate::progress::Progress;
 
 /// Where runs go when no folder is named.
@@ -60,8 +61,10 @@ pub(crate) fn open(
     cells: Vec<Cell>,
     runtimes: Vec<RuntimeRecord>,
     bench: &Bench,
-    (payload, host): (PayloadRecord, Host),
+    (payload, mut host): (PayloadRecord, Host),
+    held: &mut Held,
 ) -> Result<(Folder, Run)> {
+    host.warnings.extend(held.warning.clone());
     let now = date::now();
     let id = format!("{}-{}-{}", date::for_folder(now), file_safe(&host.name), file_safe(&asked.plan));
     let id = if asked.out.is_none() { free(&id) } else { id };
@@ -84,10 +87,17 @@ pub(crate) fn open(
     };
     let dir = asked.out.clone().unwrap_or_else(|| Path::new(RESULTS).join(&id));
     let folder = Folder::create(&dir, &run)?;
+    join(held, bench, &folder)?;
     if asked.out.is_none() {
         point_latest(&id)?;
     }
     Ok((folder, run))
+}
+
+/// Ties a command to the folder of its run: whoever is refused the lock learns of it, and the ledger is kept there too.
+pub(crate) fn join(held: &mut Held, bench: &Bench, folder: &Folder) -> Result<(), Error> {
+    held.tell(folder.dir());
+    ledger::follow(&bench.scratch, folder.dir())
 }
 
 /// Carries a run out: how it ended, and the exit code that the trials call for.

@@ -14,9 +14,15 @@ impl Place {
     pub(crate) fn take() -> Result<Self> {
         let state = settle::state_dir();
         settle::prepare(&state)?;
-        for what in settle::settle(&state, false) {
-            eprintln!("isomark: took away what an earlier command left: {what}");
-        }
+        let report = settle::settle(&state, false);
+        report
+            .gone
+            .iter()
+            .for_each(|what| eprintln!("isomark: took away what an earlier command left: {what}"));
+        report
+            .stuck
+            .iter()
+            .for_each(|what| eprintln!("isomark: an earlier command left what cannot be taken away: {what}"));
         Ok(Self { site: Site::open(&state).context("make a place for this command")? })
     }
 
@@ -28,6 +34,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let _ = settle::leave(&self.site);
+        for what in settle::leave(&self.site).stuck {
+            eprintln!("isomark: this is left on the host: {what}; isomark clean tries again");
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod cpus;
 pub mod error;
 pub mod image;
+pub mod ledger;
 pub mod metric;
 pub mod params;
 pub mod phase;

@@ -3,25 +3,15 @@
 //!
 //! Only what carries our name is ever touched: a mount below a site, a message queue named as a canary.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::error::Error;
+pub use crate::ledger::note;
+use crate::ledger::strike;
 use crate::payload::canary::PREFIX;
-use crate::site::LEDGER;
-
-/// Notes an object in the ledger of a site, before it is made.
-///
-/// # Errors
-/// If the ledger cannot be written: the object must not be made then.
-pub fn note(site: &Path, kind: &str, object: &str) -> Result<(), Error> {
-    let ledger = OpenOptions::new().create(true).append(true).open(site.join(LEDGER));
-    let written = ledger.and_then(|mut ledger| ledger.write_all(format!("{kind} {object}\n").as_bytes()));
-    written.map_err(|e| Error::os(format!("write the ledger of {}", site.display()), e))
-}
 
 /// Mounts a small file system in memory on a directory below a site.
 ///
@@ -46,15 +36,16 @@ fn unescaped(path: &str) -> String {
     path.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
 }
 
-/// Unmounts what is mounted there; nothing mounted is no error.
+/// Unmounts what is mounted there and strikes it off; nothing mounted is no error.
 ///
 /// # Errors
 /// If the kernel refuses.
-pub fn take_mount(at: &Path) -> Result<(), Error> {
+pub fn take_mount(site: &Path, at: &Path) -> Result<(), Error> {
     if !is_mounted(at) {
         return Ok(());
     }
-    umount2(at, MntFlags::MNT_DETACH).map_err(|e| Error::os(format!("unmount {}", at.display()), e))
+    umount2(at, MntFlags::MNT_DETACH).map_err(|e| Error::os(format!("unmount {}", at.display()), e))?;
+    strike(site, "mount", &at.display().to_string())
 }
 
 /// Whether the name is one that a canary's message queue has.
@@ -78,15 +69,17 @@ mod tests {
         let site = tempfile::tempdir().unwrap();
         let at = site.path().join("a b");
         fs::create_dir(&at).unwrap();
-        match plant_mount(site.path(), &at) {
-            Ok(()) => assert!(is_mounted(&at)),
-            Err(why) => eprintln!("SKIPPED mounting: {}", why.chain()),
+        let mounted = plant_mount(site.path(), &at);
+        let open = || crate::ledger::open_entries(&crate::ledger::read(site.path()));
+        assert_eq!(open()[0].object, at.display().to_string());
+        if let Err(why) = mounted {
+            eprintln!("SKIPPED mounting: {}", why.chain());
+            return;
         }
-        let ledger = fs::read_to_string(site.path().join(LEDGER)).unwrap();
-        assert_eq!(ledger, format!("mount {}\n", at.display()));
-        take_mount(&at).unwrap();
-        take_mount(&at).unwrap();
-        assert!(!is_mounted(&at));
+        assert!(is_mounted(&at));
+        take_mount(site.path(), &at).unwrap();
+        take_mount(site.path(), &at).unwrap();
+        assert!(!is_mounted(&at) && open().is_empty());
     }
 
     #[test]

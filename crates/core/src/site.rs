@@ -2,18 +2,17 @@
 //!
 //! Everything that could outlive the command lies below one directory named after its process (pid and start
 //! time, so that a reused pid is not mistaken), or is noted in the ledger there *before* it is made. The next
-//! command finds the directory of a dead process and settles it.
+//! command finds the directory of a dead process and settles it. The living hold a lock on their ledger, which the
+//! kernel lets go with them: a process that another container's `/proc` does not show is not taken for dead.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::Error;
+use nix::fcntl::{Flock, FlockArg};
 
-/// The ledger's file name below a site.
-pub const LEDGER: &str = "ledger";
+use crate::error::Error;
+use crate::ledger;
 
 /// One command's place on the host.
 #[derive(Debug)]
@@ -21,7 +20,8 @@ pub struct Site {
     dir: PathBuf,
     tag: String,
     next: AtomicU64,
-    ledger: Mutex<File>,
+    /// The ledger, locked for as long as this command lives.
+    _alive: Flock<File>,
 }
 
 impl Site {
@@ -37,9 +37,12 @@ impl Site {
         let dir = parent.join(&tag);
         let op = |what: &str| format!("{what} {}", dir.display());
         fs::create_dir_all(&dir).map_err(|e| Error::os(op("make directory"), e))?;
-        let ledger = OpenOptions::new().create(true).append(true).open(dir.join(LEDGER));
-        let ledger = ledger.map_err(|e| Error::os(op("open the ledger in"), e))?;
-        Ok(Self { dir, tag, next: AtomicU64::new(0), ledger: Mutex::new(ledger) })
+        let alive = Flock::lock(ledger::begin(&dir, &tag)?, FlockArg::LockExclusiveNonblock);
+        let alive = alive.map_err(|(_, e)| Error::os(op("lock the ledger in"), e))?;
+        // The directory's own name is what was noted of it before it was made.
+        ledger::note(&dir, "directory", &dir.display().to_string())?;
+        ledger::note(&dir, "process", &tag)?;
+        Ok(Self { dir, tag, next: AtomicU64::new(0), _alive: alive })
     }
 
     /// The directory; everything in it goes when the command ends.
@@ -65,9 +68,7 @@ impl Site {
     /// # Errors
     /// If the ledger cannot be written: the object must not be made then.
     pub fn note(&self, kind: &str, object: &Path) -> Result<(), Error> {
-        let line = format!("{kind} {}\n", object.display());
-        let mut ledger = self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        ledger.write_all(line.as_bytes()).map_err(|e| Error::os("write the ledger", e))
+        ledger::note(&self.dir, kind, &object.display().to_string())
     }
 }
 
@@ -147,7 +148,9 @@ mod tests {
         assert_ne!(site.tag(), Site::open(&parent).unwrap().tag());
         assert_ne!(site.instance_name(), site.instance_name());
         site.note("cgroup", Path::new("/x")).unwrap();
-        assert_eq!(fs::read_to_string(site.dir().join(LEDGER)).unwrap(), "cgroup /x\n");
+        let open = ledger::open_entries(&ledger::read(site.dir()));
+        let kinds = open.iter().map(|entry| entry.kind.as_str()).collect::<Vec<_>>();
+        assert_eq!(kinds, ["directory", "process", "cgroup"]);
         fs::remove_dir_all(parent).unwrap();
     }
 

@@ -6,6 +6,7 @@ pub mod controls;
 pub mod date;
 pub mod host;
 pub mod interrupt;
+pub mod lock;
 pub mod noise;
 pub mod plan;
 mod precise;

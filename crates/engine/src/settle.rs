@@ -1,21 +1,33 @@
 //! What a dead command left on the host is taken away by the next one.
 //!
-//! Only what carries the name of a process that is gone (pid and start time) is touched: a site directory below our
-//! state directory, and the cgroups that its ledger names. Instances themselves die with their harness (parent-death
-//! signal), so a process found in such a group is one that outlived even that.
+//! Only what carries the name of a command that is gone (pid, start time, boot, and a lock that nobody holds) is touched:
+//! its site below our state directory, and what the ledger there names. Nothing is struck off before it was seen to be
+//! gone, and a site stays with its ledger as long as something of it does: whoever comes next tries again.
 
-use std::fs;
+mod stragglers;
+
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use isomark_core::site::{LEDGER, is_alive, is_tag, remove_tree};
+use isomark_core::ledger::{self, Entry};
+use isomark_core::site::{is_alive, is_tag, remove_tree};
 use isomark_core::{Error, planted, tracer};
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// What was taken away, in words.
-pub type Report = Vec<String>;
+/// What became of the traces of dead commands.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What was taken away (or would be), in words.
+    pub gone: Vec<String>,
+    /// What could not be, and why.
+    pub stuck: Vec<String>,
+    /// Commands that were left alone because they live.
+    pub alive: Vec<String>,
+}
 
 /// The directory below which commands of this user keep their sites.
 #[must_use]
@@ -28,14 +40,30 @@ pub fn state_dir() -> PathBuf {
 /// Takes away what dead commands left below `state`; with `dry`, only tells.
 #[must_use]
 pub fn settle(state: &Path, dry: bool) -> Report {
-    let mut report = Report::new();
+    let mut report = Report::default();
     for entry in fs::read_dir(state).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if is_tag(&name) && !is_alive(&name) {
-            settle_one(&entry.path(), &name, dry, &mut report);
+        let site = entry.path();
+        if !is_tag(&name) || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        if is_alive(&name) && ledger::is_of_this_boot(&ledger::read(&site)) {
+            report.alive.push(name);
+            continue;
+        }
+        match hold(&site) {
+            Ok(_held) => Settling { dir: &site, tag: &name, dry, report: &mut report }.all(),
+            // Its command lives where our /proc does not show it, or another one settles it right now.
+            Err(()) => report.alive.push(name),
         }
     }
     report
+}
+
+/// The lock on the ledger of a dead site; none is needed where there is no ledger (it was killed while it made one).
+fn hold(site: &Path) -> Result<Option<Flock<File>>, ()> {
+    let Ok(file) = File::open(site.join(ledger::FILE)) else { return Ok(None) };
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map(Some).map_err(|_| ())
 }
 
 /// Makes the state directory, and refuses one that another user could have laid in our way.
@@ -66,57 +94,123 @@ pub fn leave(site: &isomark_core::Site) -> Report {
 /// The same for who holds the names only.
 #[must_use]
 pub fn leave_named(dir: &Path, tag: &str) -> Report {
-    let mut report = Report::new();
-    settle_one(dir, tag, false, &mut report);
+    let mut report = Report::default();
+    Settling { dir, tag, dry: false, report: &mut report }.all();
     report
 }
 
-fn settle_one(dir: &Path, tag: &str, dry: bool, report: &mut Report) {
-    let ledger = fs::read_to_string(dir.join(LEDGER)).unwrap_or_default();
-    for group in ledger.lines().filter_map(|line| line.strip_prefix("cgroup ")).map(PathBuf::from) {
-        // The name must be ours: a ledger is a file, and files can be wrong.
-        if group.file_name().is_some_and(|name| *name == *format!("isomark-{tag}")) && group.is_dir() {
-            report.push(format!("cgroup {}", group.display()));
-            if !dry {
-                remove_group(&group);
-            }
-        }
-    }
-    settle_planted(dir, &ledger, dry, report);
-    report.push(format!("directory {}", dir.display()));
-    if !dry {
-        let _ = remove_tree(dir);
-    }
+/// One site, being settled.
+struct Settling<'a> {
+    dir: &'a Path,
+    tag: &'a str,
+    dry: bool,
+    report: &'a mut Report,
 }
 
-/// Canaries that outlived who planted them. Mounts go before the directory does, or its removal would empty them.
-fn settle_planted(dir: &Path, ledger: &str, dry: bool, report: &mut Report) {
-    for at in ledger.lines().filter_map(|line| line.strip_prefix("mount ")).map(Path::new) {
+impl Settling<'_> {
+    fn all(&mut self) {
+        let mut open = ledger::open_entries(&ledger::read(self.dir));
+        // Who still runs could make more; the directory holds the ledger and goes last.
+        open.sort_by_key(|entry| match entry.kind.as_str() {
+            "process" => 0,
+            "engine" => 2,
+            "directory" => 3,
+            _ => 1,
+        });
+        let before = self.report.stuck.len();
+        open.iter().filter(|entry| entry.kind != "directory").for_each(|entry| self.one(entry));
+        if self.report.stuck.len() == before {
+            self.directory();
+        }
+    }
+
+    fn one(&mut self, entry: &Entry) {
+        let object = entry.object.as_str();
+        let done = match entry.kind.as_str() {
+            "process" => self.processes(),
+            "cgroup" => self.group(Path::new(object)),
+            "mount" => self.mount(Path::new(object)),
+            "tracing" => self.tracing(Path::new(object)),
+            "queue" => self.queue(object),
+            // An engine's containers are processes, groups and directories; those have been seen to be gone.
+            _ => Ok(()),
+        };
+        match done {
+            Ok(()) if !self.dry => drop(ledger::strike(self.dir, &entry.kind, object)),
+            Ok(()) => {}
+            Err(why) => self.report.stuck.push(why),
+        }
+    }
+
+    fn tell(&mut self, what: &str, name: &str) {
+        self.report.gone.push(format!("{what} {name}"));
+    }
+
+    /// The name must be ours: a ledger is a file, and files can be wrong.
+    fn carries_our_name(&self, path: &Path) -> bool {
+        let dots = path.components().any(|part| part.as_os_str() == "..");
+        !dots && path.file_name().is_some_and(|name| *name == *format!("isomark-{}", self.tag))
+    }
+
+    fn processes(&mut self) -> Result<(), String> {
+        for found in stragglers::of(self.dir, self.tag) {
+            self.tell("process", &found.words());
+            if !self.dry && !found.end() {
+                return Err(format!("process {} does not end", found.words()));
+            }
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, group: &Path) -> Result<(), String> {
+        if !self.carries_our_name(group) || !group.is_dir() {
+            return Ok(());
+        }
+        self.tell("cgroup", &group.display().to_string());
+        if !self.dry {
+            remove_group(group);
+        }
+        if self.dry || !group.exists() { Ok(()) } else { Err(format!("cgroup {} is busy", group.display())) }
+    }
+
+    /// Canaries that outlived who planted them. Mounts go before the directory does, or its removal would empty them.
+    fn mount(&mut self, at: &Path) -> Result<(), String> {
         // Below our own directory and nowhere else, whatever the ledger says.
-        let inside = at.starts_with(dir) && !at.components().any(|part| part.as_os_str() == "..");
-        if inside && planted::is_mounted(at) {
-            report.push(format!("mount {}", at.display()));
-            if !dry {
-                let _ = planted::take_mount(at);
-            }
+        let inside = at.starts_with(self.dir) && !at.components().any(|part| part.as_os_str() == "..");
+        if !inside || !planted::is_mounted(at) {
+            return Ok(());
         }
+        self.tell("mount", &at.display().to_string());
+        if self.dry { Ok(()) } else { planted::take_mount(self.dir, at).map_err(|e| e.chain()) }
     }
-    // A trace instance carries our name, as a group does.
-    let ours = |path: &&Path| {
-        let tag = dir.file_name().unwrap_or_default().to_string_lossy();
-        path.file_name().is_some_and(|name| *name == *format!("isomark-{tag}"))
-    };
-    for at in ledger.lines().filter_map(|line| line.strip_prefix("tracing ")).map(Path::new).filter(ours) {
-        if at.is_dir() {
-            report.push(format!("trace instance {}", at.display()));
-            if !dry {
-                tracer::take(at);
-            }
+
+    /// A trace instance carries our name, as a group does.
+    fn tracing(&mut self, at: &Path) -> Result<(), String> {
+        if !self.carries_our_name(at) || !at.is_dir() {
+            return Ok(());
         }
+        self.tell("trace instance", &at.display().to_string());
+        if self.dry || tracer::take(at) { Ok(()) } else { Err(format!("{} cannot be removed", at.display())) }
     }
-    if !dry {
-        let queues = ledger.lines().filter_map(|line| line.strip_prefix("queue "));
-        report.extend(queues.filter(|name| planted::take_queue(name)).map(|name| format!("queue {name}")));
+
+    fn queue(&mut self, name: &str) -> Result<(), String> {
+        if !self.dry && planted::take_queue(name) {
+            self.tell("queue", name);
+        }
+        Ok(())
+    }
+
+    fn directory(&mut self) {
+        let name = self.dir.display().to_string();
+        self.tell("directory", &name);
+        if self.dry {
+            return;
+        }
+        let run = ledger::folder(self.dir);
+        match remove_tree(self.dir) {
+            Ok(()) => drop(run.map(|run| ledger::strike(&run, "directory", &name))),
+            Err(why) => self.report.stuck.push(why.chain()),
+        }
     }
 }
 
@@ -160,9 +254,10 @@ mod tests {
         make("not-ours");
         make("12-");
         let would = settle(state.path(), true);
-        assert!(would.len() == 1 && would[0].ends_with("999999999-1-0"), "{would:?}");
+        assert!(would.gone.len() == 1 && would.gone[0].ends_with("999999999-1-0"), "{would:?}");
+        assert_eq!(would.alive, [own.tag()]);
         assert!(state.path().join("999999999-1-0").exists());
-        assert_eq!(settle(state.path(), false).len(), 1);
+        assert_eq!(settle(state.path(), false).gone.len(), 1);
         assert!(!state.path().join("999999999-1-0").exists());
         assert!(
             own.dir().exists() && state.path().join("not-ours").exists() && state.path().join("12-").exists()
@@ -186,14 +281,14 @@ mod tests {
         planted::note(&dead, "queue", "/not-ours").unwrap();
         let would = settle(state.path(), true);
         assert!(
-            would.iter().any(|what| what.starts_with("mount ")) && planted::is_mounted(&own),
+            would.gone.iter().any(|what| what.starts_with("mount ")) && planted::is_mounted(&own),
             "{would:?}"
         );
         let report = settle(state.path(), false);
         let left = planted::is_mounted(&other);
-        planted::take_mount(&other).unwrap();
+        planted::take_mount(state.path(), &other).unwrap();
         assert!(left, "a mount elsewhere is not ours, whatever the ledger says");
-        assert!(!planted::is_mounted(&own) && !dead.exists() && report.len() == 2, "{report:?}");
+        assert!(!planted::is_mounted(&own) && !dead.exists() && report.gone.len() == 2, "{report:?}");
     }
 
     #[test]
@@ -203,8 +298,46 @@ mod tests {
         fs::create_dir(&victim).unwrap();
         let dead = state.path().join("999999999-1-0");
         fs::create_dir(&dead).unwrap();
-        fs::write(dead.join(LEDGER), format!("cgroup {}\n", victim.display())).unwrap();
+        planted::note(&dead, "cgroup", &victim.display().to_string()).unwrap();
         let report = settle(state.path(), false);
-        assert!(victim.exists() && report.len() == 1, "{report:?}");
+        assert!(victim.exists() && report.gone.len() == 1, "{report:?}");
+    }
+
+    #[test]
+    fn a_process_that_outlived_its_command_is_ended_and_struck_off() {
+        let (state, run) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let dead = state.path().join("999999999-1-0");
+        fs::create_dir(&dead).unwrap();
+        drop(ledger::begin(&dead, "999999999-1-0").unwrap());
+        ledger::note(&dead, "process", "999999999-1-0").unwrap();
+        ledger::follow(&dead, run.path()).unwrap();
+        let program = dead.join("sleeps");
+        fs::copy("/bin/sleep", &program).unwrap();
+        let mut child = std::process::Command::new(&program).arg("600").spawn().unwrap();
+        assert!(settle(state.path(), true).gone[0].starts_with("process "));
+        assert!(child.try_wait().unwrap().is_none(), "a dry run ends nobody");
+        let report = settle(state.path(), false);
+        assert!(report.stuck.is_empty() && !dead.exists(), "{report:?}");
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(ledger::open_entries(&ledger::read(run.path())), []);
+    }
+
+    #[test]
+    fn who_holds_its_ledger_lives_whatever_proc_says_and_a_boot_ago_is_dead() {
+        let state = tempfile::tempdir().unwrap();
+        let elsewhere = state.path().join("999999999-1-0");
+        fs::create_dir(&elsewhere).unwrap();
+        let file = ledger::begin(&elsewhere, "999999999-1-0").unwrap();
+        let held = Flock::lock(file, FlockArg::LockExclusiveNonblock).unwrap();
+        let report = settle(state.path(), false);
+        assert!(report.gone.is_empty() && elsewhere.exists(), "{report:?}");
+        drop(held);
+        assert_eq!(settle(state.path(), false).gone.len(), 1);
+        let own = isomark_core::site::start_time("self").unwrap();
+        let reused = state.path().join(format!("{}-{own}-99", std::process::id()));
+        fs::create_dir(&reused).unwrap();
+        fs::write(reused.join(ledger::FILE), "isomark.ledger/1 x boot of-long-ago\n").unwrap();
+        assert_eq!(settle(state.path(), false).gone.len(), 1);
+        assert!(!reused.exists());
     }
 }

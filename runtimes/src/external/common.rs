@@ -55,6 +55,9 @@ impl Common {
         choices: BTreeMap<String, String>,
     ) -> Result<Self, Error> {
         let home = site.dir().join(format!("{}-{}", stanza.name.get_ref(), site.instance_name()));
+        // Its images and containers lie below, and its daemons and instances are processes of this command's.
+        let engine = format!("{} {}", stanza.name.get_ref(), home.display());
+        isomark_core::ledger::note(site.dir(), "engine", &engine)?;
         std::fs::create_dir_all(&home).map_err(|e| Error::os(format!("make {}", home.display()), e))?;
         if stanza.program.pid_file.is_some() || stanza.hooks.contains(&Hook::Adopt) {
             adopt_descendants().map_err(|e| Error::os("become the parent of orphans", e))?;

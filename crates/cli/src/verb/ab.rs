@@ -25,6 +25,7 @@ use crate::args::{self, FailOn, Format};
 use crate::ci;
 use crate::elsewhere::Worker;
 use crate::exit::{self, With};
+use crate::lock;
 use crate::measure::{self, Asked, Prepared, bench, carry_out, payload};
 use crate::place::Place;
 use crate::spec::{self, Named};
@@ -40,6 +41,7 @@ const WARMUP: u32 = 2;
 /// The verb.
 pub(crate) fn ab(args: &args::Ab) -> Result<u8> {
     let interrupt = Interrupt::install().context("install signal handlers")?;
+    let mut held = lock::take(args.no_lock)?;
     let place = Place::take()?;
     let shelf = Shelf::open(place.site(), args.catalogue.as_deref())?;
     let variants = [args.a.parse::<Variant>()?, args.b.parse::<Variant>()?];
@@ -69,7 +71,7 @@ pub(crate) fn ab(args: &args::Ab) -> Result<u8> {
         precision: precision(args, &cells, &thresholds)?,
         out: args.out.clone(),
     };
-    let (folder, run) = measure::open(asked, cells, runtimes, &bench, (payload, host))?;
+    let (folder, run) = measure::open(asked, cells, runtimes, &bench, (payload, host), &mut held)?;
     let budget = args.time_budget.or(args.runs.is_none().then_some(BUDGET));
     let elsewhere =
         workers.into_iter().map(|(name, _, worker)| (name, Box::new(worker) as Box<dyn Elsewhere>)).collect();

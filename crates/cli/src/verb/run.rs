@@ -23,6 +23,7 @@ use isomark_scenarios::{PLANS, SHELF};
 use crate::args::{self, Format};
 use crate::chosen::Chosen;
 use crate::exit::{self, With};
+use crate::lock::{self, Held};
 use crate::measure::{self, Asked, Prepared, append_step_summary, bench, carry_out, payload};
 use crate::place::Place;
 
@@ -32,6 +33,8 @@ const DEFAULT_PLAN: &str = "quick";
 /// The verb.
 pub(crate) fn run(args: &args::Run) -> Result<u8> {
     let interrupt = Interrupt::install().context("install signal handlers")?;
+    // Before the place, to be let go after it: what a run takes away at its end would disturb the next one.
+    let mut held = lock::take(args.no_lock)?;
     let place = Place::take()?;
     let shelf = super::shelf(place.site(), &args.guest)?;
     let stored = args.resume.as_deref().map(Folder::open).transpose()?;
@@ -47,8 +50,10 @@ pub(crate) fn run(args: &args::Run) -> Result<u8> {
     let runtimes = chosen.runtimes.iter().map(AsRef::as_ref).collect::<Vec<_>>();
     let began = Instant::now();
     let mut prepared = match &stored {
-        Some((folder, run)) => resume(args, folder.clone(), run.clone(), place.site(), &runtimes)?,
-        None => begin(args, place.site(), &runtimes, &chosen.names)?,
+        Some((folder, run)) => {
+            resume(args, (folder.clone(), run.clone()), place.site(), &runtimes, &mut held)?
+        }
+        None => begin(args, place.site(), &runtimes, &chosen.names, &mut held)?,
     };
     prepared.budget = args.time_budget.or(prepared.budget);
     let (end, code) = carry_out(&prepared, &interrupt, (began, args.quiet))?;
@@ -61,6 +66,7 @@ fn begin<'a>(
     site: &Site,
     shelf: &[&'a dyn Runtime],
     names: &[String],
+    held: &mut Held,
 ) -> Result<Prepared<'a>> {
     let (payload, record) = payload(args.payload.as_deref(), site)?;
     let program = args.program.as_deref().map(parse_program).transpose()?;
@@ -94,16 +100,16 @@ fn begin<'a>(
     };
     asked.precision.as_deref().map(str::parse::<Target>).transpose()?;
     let runtimes = found.iter().map(Found::record).collect();
-    let (folder, run) = measure::open(asked, cells, runtimes, &bench, (record, host))?;
+    let (folder, run) = measure::open(asked, cells, runtimes, &bench, (record, host), held)?;
     Ok(Prepared { folder, run, found, bench, elsewhere: Vec::new(), stored: Vec::new(), budget })
 }
 
 fn resume<'a>(
     args: &args::Run,
-    folder: Folder,
-    run: Run,
+    (folder, run): (Folder, Run),
     site: &Site,
     shelf: &[&'a dyn Runtime],
+    held: &mut Held,
 ) -> Result<Prepared<'a>> {
     if run.cells.iter().any(|cell| cell.arm.as_ref().is_some_and(|arm| !arm.control)) {
         let text = format!("{} compares two variants: run isomark ab again", folder.dir().display());
@@ -139,6 +145,7 @@ fn resume<'a>(
     let runtimes = run.runtimes.iter().map(|r| r.name.clone()).collect::<BTreeSet<_>>();
     let found = shelf.iter().filter(|r| runtimes.contains(r.name())).map(|r| Found::probe(*r)).collect();
     let stored = folder.samples()?;
+    measure::join(held, &bench, &folder)?;
     Ok(Prepared { folder, run, found, bench, elsewhere: Vec::new(), stored, budget: None })
 }
 

@@ -65,7 +65,11 @@ impl Ground {
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(&name.to_string_lossy())) {
             command.env_remove(name);
         }
-        command.env("ISOMARK_STATE", self.state()).current_dir(self.dir());
+        // A lock of its own: tests run side by side, and what they measure is not for the record.
+        command
+            .env("ISOMARK_STATE", self.state())
+            .env("ISOMARK_LOCK", self.path("lock"))
+            .current_dir(self.dir());
         command
     }
 
@@ -114,6 +118,11 @@ impl Ground {
         let path = self.path(name);
         let bytes = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         serde_json::from_slice(&bytes).unwrap()
+    }
+
+    /// What the ledger of a run folder has open.
+    pub(crate) fn open_entries(&self, run: &str) -> Vec<isomark_core::ledger::Entry> {
+        isomark_core::ledger::open_entries(&isomark_core::ledger::read(&self.path(run)))
     }
 
     /// Directories of commands, dead or alive, below the state.

@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 use crate::ground::{Ground, told};
 
 /// More than all kills together can take, so that each meets a run under way.
-const PLAN: &str = "name = 'long'
+pub(crate) const PLAN: &str = "name = 'long'
 blocks = 6
 warmup = 1
 [[ask]]
@@ -39,14 +39,14 @@ scenario = 'throughput'
 params = { kernel = ['dgemm', 'pipe'], millis = 30 }
 ";
 
-fn spawn(ground: &Ground, args: &[&str]) -> Child {
+pub(crate) fn spawn(ground: &Ground, args: &[&str]) -> Child {
     let mut command = ground.raw(env!("CARGO_BIN_EXE_isomark"));
     // A group of its own, as a shell gives to a job: signals of the terminal meet the whole group.
     command.args(args).process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().unwrap()
 }
 
-fn pid(child: &Child) -> Pid {
+pub(crate) fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().unwrap())
 }
 
@@ -121,7 +121,7 @@ fn trials(dir: &Path) -> (usize, usize) {
 }
 
 /// The folder as far as it has come: a new run as long as there is none.
-fn go_on(ground: &Ground) -> Child {
+pub(crate) fn go_on(ground: &Ground) -> Child {
     let begun = ground.path("r/run.json").exists();
     let args: &[&str] =
         if begun { &["run", "--resume", "r"] } else { &["run", "--plan", "long.toml", "--out", "r"] };
@@ -155,6 +155,8 @@ fn a_killed_run_leaves_nothing_and_can_be_completed() {
             let (planned, stored) = trials(&ground.path("r"));
             assert!(so_far <= stored && stored <= planned, "{so_far} trials were stored, now {stored}");
             so_far = stored;
+            let ledger = ground.open_entries("r");
+            assert!(ledger.is_empty(), "the run's ledger has open: {ledger:?}");
             ground.expect(&["report", "r"], 0);
         }
     }
@@ -172,7 +174,7 @@ fn a_killed_run_leaves_nothing_and_can_be_completed() {
 }
 
 /// Waits until something has been measured: only then is there something to keep.
-fn until_measured(ground: &Ground, child: &mut Child) {
+pub(crate) fn until_measured(ground: &Ground, child: &mut Child) {
     let samples = ground.path("r/samples.jsonl");
     while fs::metadata(&samples).map_or(0, |m| m.len()) == 0 {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it measured anything");

@@ -18,5 +18,7 @@ mod gate;
 mod ground;
 mod kernels;
 mod killed;
+mod ledger;
 mod liar;
+mod lock;
 mod refusals;

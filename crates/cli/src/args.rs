@@ -60,8 +60,12 @@ pub(crate) enum Verb {
         /// Shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or write one for every verb
+    Man {
+        /// Directory for isomark.1, isomark-run.1 and so on
+        #[arg(long, env = "ISOMARK_MAN_DIR", value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// Write the parts of this build that scripts/make-guest puts into a guest
     #[command(hide = true)]
     GuestParts {

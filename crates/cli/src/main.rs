@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Verb::Export(args) => verb::export::export(args),
         Verb::Clean(args) => verb::clean::clean(args),
         Verb::Completions { shell } => verb::shell::completions(*shell),
-        Verb::Man => verb::shell::man(),
+        Verb::Man { dir } => verb::shell::man(dir.as_deref()),
         Verb::GuestParts { dir } => {
             isomark_runtimes::write_guest_parts(dir).map(|()| exit::FINE).map_err(Into::into)
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use isomark_core::partition::Partition;
 
 pub(crate) use gate::{
     Baseline, BaselineVerb, Check, Compare, Compared, Direction, Export, ExportFormat, History, Merge,
@@ -142,6 +143,15 @@ pub(crate) struct Run {
     /// Bound on every wait for an instance
     #[arg(long, env = "ISOMARK_DEADLINE", value_name = "T", value_parser = duration, default_value = "60s")]
     pub deadline: Duration,
+    /// Carry out only part I of N of the blocks; `isomark merge` makes one run of all parts
+    #[arg(long, env = "ISOMARK_PARTITION", value_name = "I/N", conflicts_with_all = ["resume", "precision"])]
+    pub partition: Option<Partition>,
+    /// Something to store in run.json beside the results
+    #[arg(long, value_name = "KEY=VALUE", value_parser = variable, conflicts_with = "resume")]
+    pub label: Vec<(String, String)>,
+    /// Fail with exit code 6 if this isomark has another SHA-256
+    #[arg(long, env = "ISOMARK_BINARY", value_name = "SHA256", value_parser = sha256, conflicts_with = "resume")]
+    pub binary: Option<String>,
     /// Folder whose files replace the report's templates of the same name
     #[arg(long, env = "ISOMARK_TEMPLATES", value_name = "DIR")]
     pub templates: Option<PathBuf>,
@@ -371,6 +381,11 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     let number =
         number.parse::<u64>().map_err(|_| format!("{number:?} is not a whole number; write 64M or 1G"))?;
     number.checked_mul(1 << shift).filter(|n| *n > 0).ok_or_else(|| format!("{text:?} is out of range"))
+}
+
+fn sha256(text: &str) -> Result<String, String> {
+    let hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if hex { Ok(text.to_owned()) } else { Err(format!("{text:?} is not 64 hex digits; see sha256sum")) }
 }
 
 fn split(text: &str) -> (&str, &str) {

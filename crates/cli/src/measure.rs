@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use isomark_core::partition::Partition;
 use isomark_core::record::{
     Cell, Host, PayloadRecord, ProgramRecord, RUN_SCHEMA, Run, RuntimeRecord, Sample,
 };
@@ -53,6 +54,12 @@ pub(crate) struct Asked {
     pub precision: Option<String>,
     /// Folder, if one was named.
     pub out: Option<PathBuf>,
+    /// Which of the blocks are carried out, if not all.
+    pub part: Option<Partition>,
+    /// What the user says of the run.
+    pub labels: Vec<(String, String)>,
+    /// The isomark that it must be, by SHA-256.
+    pub binary: Option<String>,
 }
 
 /// Makes the run folder.
@@ -67,6 +74,8 @@ pub(crate) fn open(
     host.warnings.extend(held.warning.clone());
     let now = date::now();
     let id = format!("{}-{}-{}", date::for_folder(now), file_safe(&host.name), file_safe(&asked.plan));
+    // Parts may begin in the same second, and are not the same run.
+    let id = asked.part.map_or_else(|| id.clone(), |part| format!("{id}-{}of{}", part.part, part.of));
     let id = if asked.out.is_none() { free(&id) } else { id };
     let run = Run {
         schema: RUN_SCHEMA.into(),
@@ -84,6 +93,9 @@ pub(crate) fn open(
         host,
         payload,
         program: bench.program.as_ref().map(program_record),
+        part: asked.part,
+        labels: asked.labels.into_iter().collect(),
+        binary_sha256: asked.binary,
     };
     let dir = asked.out.clone().unwrap_or_else(|| Path::new(RESULTS).join(&id));
     let folder = Folder::create(&dir, &run)?;
@@ -118,6 +130,7 @@ pub(crate) fn carry_out(
         bench: &prepared.bench,
         seed: prepared.run.seed,
         blocks: prepared.run.blocks,
+        part: prepared.run.part,
         warmup: prepared.run.warmup,
         until: prepared.budget.map(|budget| began + budget),
         elsewhere: &elsewhere,

@@ -11,6 +11,7 @@ pub mod image;
 pub mod ledger;
 pub mod metric;
 pub mod params;
+pub mod partition;
 pub mod phase;
 pub mod planted;
 pub mod record;

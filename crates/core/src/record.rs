@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metric::Metric;
 use crate::params::Params;
+use crate::partition::Partition;
 use crate::phase::Phase;
 use crate::runtime::{Identity, Kind};
 
@@ -49,6 +50,15 @@ pub struct Run {
     /// The user's program, if the run measures one: path, hash and arguments.
     #[serde(default)]
     pub program: Option<ProgramRecord>,
+    /// Which of the plan's blocks it carries out; none for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Partition>,
+    /// What whoever started it says of it, such as its place in a fleet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// SHA-256 of the isomark that ran, if it was to be a certain one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary_sha256: Option<String>,
 }
 
 /// One cell of the expanded plan.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use isomark_core::clock::monotonic_ns;
+use isomark_core::partition::{Partition, round};
 use isomark_core::record::{Block, Cell, Failure, Outcome, Sample};
 use isomark_core::{Bench, Error, Scenario, Trial};
 
@@ -69,6 +70,8 @@ pub struct Setup<'a> {
     pub seed: u64,
     /// Blocks.
     pub blocks: u32,
+    /// Which of them are carried out here; none for all.
+    pub part: Option<Partition>,
     /// Warm-up trials of each cell.
     pub warmup: u32,
     /// No further block begins after this moment.
@@ -136,7 +139,9 @@ struct Round {
 fn rounds(setup: &Setup<'_>, every: &[u32]) -> Vec<Round> {
     let all = vec![1; every.len()];
     let warmups = (0..setup.warmup).map(|block| (block, true, order(!setup.seed, block, &all)));
-    let blocks = (0..setup.blocks).map(|block| (block, false, order(setup.seed, block, every)));
+    let step = round(setup.cells);
+    let here = move |block: &u32| setup.part.is_none_or(|part| part.holds(*block, step));
+    let blocks = (0..setup.blocks).filter(here).map(|block| (block, false, order(setup.seed, block, every)));
     let stored = setup.stored.iter().map(|s| (s.cell, s.block, s.warmup)).collect::<BTreeSet<_>>();
     let open = |cell: &usize, block, warmup| {
         setup.cells[*cell].skipped.is_none() && !stored.contains(&(*cell, block, warmup))

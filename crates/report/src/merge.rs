@@ -2,11 +2,14 @@
 //!
 //! Only runs that answer the same questions with the same program on the same host are one population: plan, cells,
 //! payload and program must be equal, hosts alike. Blocks are numbered on, each run beginning where every cell takes part;
-//! pairs stay within their blocks. `merged.json` keeps which blocks came from where.
+//! pairs stay within their blocks. Parts of one plan (`run --partition`) keep their numbers, and none may be missing.
+//! `merged.json` keeps which blocks came from where.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use isomark_core::Error;
+use isomark_core::partition::round;
 use isomark_core::record::{Block, Run, Sample};
 use isomark_core::store::{Folder, pretty};
 use serde::{Deserialize, Serialize};
@@ -60,6 +63,7 @@ pub fn fits(runs: &[Stored]) -> Result<(), Refusal> {
     let Some((first, rest)) = runs.split_first() else {
         return Err(Refusal::Other("there is nothing to merge".to_owned()));
     };
+    complete(runs).map_err(Refusal::Other)?;
     for (at, other) in rest.iter().enumerate() {
         let whose = |why: &str| format!("{} and {}: {why}", first.dir.display(), other.dir.display());
         if let Some(why) = differs(&first.run, &other.run) {
@@ -79,6 +83,37 @@ pub fn fits(runs: &[Stored]) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Whether parts of a plan are all there, each once.
+fn complete(runs: &[Stored]) -> Result<(), String> {
+    let Some((first, whole)) = runs.iter().find_map(|run| Some((run, run.run.part?))) else { return Ok(()) };
+    let mut seen: BTreeMap<u32, &Stored> = BTreeMap::new();
+    for other in runs {
+        let pair = format!("{} and {}", first.dir.display(), other.dir.display());
+        let Some(part) = other.run.part.filter(|part| part.of == whole.of) else {
+            let told =
+                other.run.part.map_or_else(|| "all of the plan".to_owned(), |part| format!("part {part}"));
+            return Err(format!("{pair}: field part: one is part {whole}, the other {told}"));
+        };
+        if first.run.seed != other.run.seed {
+            let (one, two) = (first.run.seed, other.run.seed);
+            return Err(format!("{pair}: field seed is {one} and {two}: parts of one run have one seed"));
+        }
+        if first.run.blocks != other.run.blocks {
+            return Err(format!("{pair}: field blocks is {} and {}", first.run.blocks, other.run.blocks));
+        }
+        if let Some(twin) = seen.insert(part.part, other) {
+            let (one, two) = (twin.dir.display(), other.dir.display());
+            return Err(format!("{one} and {two} are both part {part}; name one of them"));
+        }
+    }
+    let missing: Vec<String> =
+        (1..=whole.of).filter(|at| !seen.contains_key(at)).map(|at| format!("{at}/{}", whole.of)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("part {} is missing; measure it with isomark run --partition", missing.join(", ")))
 }
 
 fn differs(one: &Run, other: &Run) -> Option<String> {
@@ -109,19 +144,20 @@ pub fn merge(mut runs: Vec<Stored>, out: &Path) -> Result<(Folder, Run), Error> 
         return Err(Error::Input("there is nothing to merge".to_owned()));
     };
     let mut run = first.run.clone();
-    let step = run.cells.iter().map(|cell| cell.every.max(1)).fold(1, lcm);
+    let step = round(&run.cells);
     let (mut parts, mut next) = (Vec::new(), 0_u32);
+    let parted = run.part.take().is_some();
     for stored in &runs {
-        let blocks = length(stored);
+        let blocks = if parted { 0 } else { length(stored) };
         parts.push(Part {
             id: stored.run.id.clone(),
             started: stored.run.started.clone(),
             seed: stored.run.seed,
             first_block: next,
-            blocks,
+            blocks: if parted { measured(stored) } else { blocks },
             argv: stored.run.argv.clone(),
         });
-        run.blocks = next + blocks;
+        run.blocks = if parted { run.blocks } else { next + blocks };
         next = (next + blocks).next_multiple_of(step);
     }
     run.id = format!("{}-merged-{}", first.run.id, runs.len());
@@ -147,10 +183,8 @@ fn length(stored: &Stored) -> u32 {
     last.map_or(0, |last| last + 1)
 }
 
-fn lcm(a: u32, b: u32) -> u32 {
-    let (mut x, mut y) = (a, b);
-    while y != 0 {
-        (x, y) = (y, x % y);
-    }
-    (a / x).saturating_mul(b)
+/// Different blocks in which a run measured something.
+fn measured(stored: &Stored) -> u32 {
+    let blocks: BTreeSet<u32> = stored.samples.iter().filter(|s| !s.warmup).map(|s| s.block).collect();
+    u32::try_from(blocks.len()).unwrap_or(u32::MAX)
 }

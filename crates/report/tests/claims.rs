@@ -91,6 +91,9 @@ impl<'p> Plant<'p> {
             host,
             payload,
             program: None,
+            part: None,
+            labels: BTreeMap::new(),
+            binary_sha256: None,
         };
         Self { layers, part, run, samples: Vec::new(), random: Random::new(seed) }
     }

@@ -70,6 +70,9 @@ pub(crate) fn ab(args: &args::Ab) -> Result<u8> {
         seed: args.seed,
         precision: precision(args, &cells, &thresholds)?,
         out: args.out.clone(),
+        part: None,
+        labels: Vec::new(),
+        binary: None,
     };
     let (folder, run) = measure::open(asked, cells, runtimes, &bench, (payload, host), &mut held)?;
     let budget = args.time_budget.or(args.runs.is_none().then_some(BUDGET));

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use isomark_core::partition::round;
 use isomark_core::record::Run;
 use isomark_core::runtime::{Program, Stdio};
 use isomark_core::store::Folder;
@@ -68,11 +69,14 @@ fn begin<'a>(
     names: &[String],
     held: &mut Held,
 ) -> Result<Prepared<'a>> {
+    parts_agree(args)?;
+    args.binary.as_deref().map_or(Ok(()), this_isomark)?;
     let (payload, record) = payload(args.payload.as_deref(), site)?;
     let program = args.program.as_deref().map(parse_program).transpose()?;
     let plan = plan(args, program.is_some())?;
-    // Who asks for a number of runs gets that number.
-    let budget = plan.budget_s.filter(|_| args.runs.is_none()).map(Duration::from_secs);
+    // Who asks for a number of runs, or for a part of them, gets that number.
+    let whole = args.runs.is_some() || args.partition.is_some();
+    let budget = plan.budget_s.filter(|_| !whole).map(Duration::from_secs);
     let selection = Selection { runtimes: names.to_vec(), scenarios: args.scenario.clone() };
     let found = select(shelf, &selection)?;
     require(&found, &args.require)?;
@@ -95,13 +99,43 @@ fn begin<'a>(
         blocks: plan.blocks,
         warmup: plan.warmup,
         seed: args.seed,
-        precision: args.precision.clone().or(plan.precision),
+        // How far one part has come says nothing of the others: they carry out what is theirs.
+        precision: args.precision.clone().or(plan.precision).filter(|_| args.partition.is_none()),
         out: args.out.clone(),
+        part: args.partition,
+        labels: args.label.clone(),
+        binary: args.binary.clone(),
     };
+    if let Some(part) = asked.part {
+        part.fits(asked.blocks, round(&cells))?;
+    }
     asked.precision.as_deref().map(str::parse::<Target>).transpose()?;
     let runtimes = found.iter().map(Found::record).collect();
     let (folder, run) = measure::open(asked, cells, runtimes, &bench, (record, host), held)?;
     Ok(Prepared { folder, run, found, bench, elsewhere: Vec::new(), stored: Vec::new(), budget })
+}
+
+/// Parts of one run need one seed: the order of a block is drawn from it.
+fn parts_agree(args: &args::Run) -> Result<(), Error> {
+    if let (Some(part), None) = (args.partition, args.seed) {
+        return Err(Error::Input(format!(
+            "--partition {part} needs --seed N, the same for every part: the order of trials is drawn from it"
+        )));
+    }
+    Ok(())
+}
+
+/// Fails if this isomark is not the one that it is to be.
+fn this_isomark(wanted: &str) -> Result<()> {
+    let bytes = std::fs::read("/proc/self/exe").context("read this program")?;
+    let found = isomark_core::image::sha256(&bytes);
+    if found != wanted {
+        bail!(With(
+            exit::UNFIT,
+            format!("--binary {wanted}: this isomark is {found}; use the one that was asked for")
+        ));
+    }
+    Ok(())
 }
 
 fn resume<'a>(

@@ -21,4 +21,5 @@ mod killed;
 mod ledger;
 mod liar;
 mod lock;
+mod partition;
 mod refusals;

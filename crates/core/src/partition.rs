@@ -1,0 +1,119 @@
+//! Which blocks of a plan are carried out by one of several commands?
+//!
+//! Parts share the seed, so that every block has the order it would have had in one run; whole rounds of blocks go to one
+//! part, so that each part holds trials of every cell and every pair stays within its block. All parts together are
+//! exactly the plan.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::record::Cell;
+
+/// Largest number of parts.
+const MOST: u32 = 10_000;
+
+/// Part `part` of `of`, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partition {
+    /// Which part, from 1.
+    pub part: u32,
+    /// Of how many.
+    pub of: u32,
+}
+
+impl Partition {
+    /// Whether a block belongs to this part; `round` as [`round`] says.
+    #[must_use]
+    pub const fn holds(self, block: u32, round: u32) -> bool {
+        (block / round) % self.of + 1 == self.part
+    }
+
+    /// Whether every part has something to do.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with the largest number of parts.
+    pub fn fits(self, blocks: u32, round: u32) -> Result<(), Error> {
+        let rounds = blocks.div_ceil(round);
+        if self.of <= rounds {
+            return Ok(());
+        }
+        Err(Error::Input(format!(
+            "--partition {self}: {blocks} blocks with cells in every {round}th can be parted {rounds} times at most"
+        )))
+    }
+}
+
+/// Blocks after which the pattern of cells begins anew: the least common multiple of their `every`.
+#[must_use]
+pub fn round(cells: &[Cell]) -> u32 {
+    cells.iter().map(|cell| cell.every.max(1)).fold(1, lcm)
+}
+
+fn lcm(a: u32, b: u32) -> u32 {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    (a / x).saturating_mul(b)
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.part, self.of)
+    }
+}
+
+impl FromStr for Partition {
+    type Err = String;
+
+    /// `2/3`: the second of three parts.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse =
+            || format!("{text:?} is not I/N with I from 1 to N and N at most {MOST}; write 1/3, 2/3, 3/3");
+        let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit()).then(|| s.parse::<u32>().ok()).flatten();
+        let (part, of) = text.split_once('/').ok_or_else(refuse)?;
+        let (part, of) = (digits(part).ok_or_else(refuse)?, digits(of).ok_or_else(refuse)?);
+        if part == 0 || part > of || of > MOST {
+            return Err(refuse());
+        }
+        Ok(Self { part, of })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert_eq, proptest};
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_part_is_refused() {
+        assert_eq!("2/3".parse(), Ok(Partition { part: 2, of: 3 }));
+        for bad in
+            ["", "1", "0/3", "4/3", "1/0", "-1/2", "+1/2", "1/2/3", " 1/2", "a/b", "1/99999", "1/99999999999"]
+        {
+            assert!(bad.parse::<Partition>().is_err_and(|why| why.contains("I/N")), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_block_belongs_to_exactly_one_part(of in 1_u32..20, round in 1_u32..12, block in 0_u32..500) {
+            let holders = (1..=of).filter(|part| Partition { part: *part, of }.holds(block, round)).count();
+            prop_assert_eq!(holders, 1);
+            // Blocks of one round stay together.
+            let first = block / round * round;
+            let same = |at: u32| (1..=of).find(|part| Partition { part: *part, of }.holds(at, round));
+            prop_assert_eq!(same(first), same(block));
+        }
+
+        #[test]
+        fn no_part_is_empty_if_it_fits(of in 1_u32..20, round in 1_u32..12, blocks in 1_u32..200) {
+            let all = (1..=of).all(|part| (0..blocks).any(|b| Partition { part, of }.holds(b, round)));
+            prop_assert_eq!(Partition { part: 1, of }.fits(blocks, round).is_ok(), all);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The flags. Every one has an environment variable `ISOMARK_…`; every verb has examples.
 
+mod fleet;
 mod gate;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use isomark_core::partition::Partition;
 
+pub(crate) use fleet::{Engine, Fleet, FleetVerb};
 pub(crate) use gate::{
     Baseline, BaselineVerb, Check, Compare, Compared, Direction, Export, ExportFormat, History, Merge,
 };
@@ -54,6 +56,8 @@ pub(crate) enum Verb {
     Merge(Merge),
     /// Write a run's answers in another program's format
     Export(Export),
+    /// Measure on many hosts: write what an engine is given, collect what came back
+    Fleet(Fleet),
     /// Take away what dead commands left on this host
     Clean(Clean),
     /// Print a completion script for a shell

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Verb::History(args) => verb::history::show(args),
         Verb::Merge(args) => verb::merge::merge(args),
         Verb::Export(args) => verb::export::export(args),
+        Verb::Fleet(args) => verb::fleet::fleet(args),
         Verb::Clean(args) => verb::clean::clean(args),
         Verb::Completions { shell } => verb::shell::completions(*shell),
         Verb::Man { dir } => verb::shell::man(dir.as_deref()),

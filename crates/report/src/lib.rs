@@ -26,6 +26,7 @@ pub mod controls;
 pub mod dataset;
 pub mod export;
 pub mod fairness;
+pub mod fleet;
 pub mod fmt;
 pub mod gate;
 pub mod headline;

@@ -14,6 +14,7 @@ mod degraded;
 mod density;
 mod elf;
 mod exec;
+mod fleet;
 mod gate;
 mod ground;
 mod kernels;

@@ -9,7 +9,7 @@ use crate::ground::{Ground, told};
 /// Cells in every block, in every second and in every third.
 const PLAN: &str = "name = 'thirds'\nblocks = 14\nwarmup = 1\nbudget_s = 1\n\
     [[ask]]\nscenario = 'startup'\nparams = { cache = 'warm' }\n\
-    [[ask]]\nscenario = 'disk'\nevery = 2\n\
+    [[ask]]\nscenario = 'disk'\nevery = 2\nparams = { provision = 'each' }\n\
     [[ask]]\nscenario = 'memory'\nevery = 3\nparams = { load = 'idle' }\n";
 
 fn run(ground: &Ground, out: &str, more: &[&str], code: i32) -> std::process::Output {

@@ -52,7 +52,7 @@ fn list_stanzas(package: &Path) {
     };
     let list = files.iter().map(line).collect::<String>();
     let text = format!(
-        "/// The stanzas that came with this build: file name and text.\nconst STANZAS: &[(&str, &str)] = &[\n{list}];\n"
+        "/// The stanzas that came with this build: file name and text.\npub(crate) const STANZAS: &[(&str, &str)] = &[\n{list}];\n"
     );
     let out = PathBuf::from(variable("OUT_DIR")).join("catalogue.rs");
     std::fs::write(&out, text).unwrap_or_else(|e| panic!("{}: {e}", out.display()));

@@ -57,6 +57,19 @@ impl Options {
     }
 }
 
+/// The stanzas that come with isomark: file name and text.
+pub fn stanzas() -> impl Iterator<Item = (&'static str, &'static str)> {
+    catalogue::STANZAS.iter().copied()
+}
+
+/// Whether a stanza is one, without looking for what it names.
+///
+/// # Errors
+/// [`Error::Input`] naming file, line and key.
+pub fn check_stanza(file: &str, text: &str) -> Result<(), Error> {
+    catalogue::check(file, text)
+}
+
 /// The runtimes that isomark brings along, and their floors.
 #[must_use]
 pub fn shelf(site: &Site) -> Vec<Box<dyn Runtime + '_>> {

@@ -2,12 +2,15 @@
 //!
 //! `run.json` is written before the first sample and never again; `samples.jsonl` and `blocks.jsonl` only grow,
 //! one flushed line at a time. A folder cut short by a crash is a valid, shorter run: a torn last line is dropped
-//! on reading and cut off before the file grows again. Everything derived is replaced as a whole or not at all.
+//! on reading and cut off before the file grows again. Everything derived is replaced as a whole or not at all. A folder
+//! may come from elsewhere: its files are read up to a bound, and nothing in it leads out of it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +21,8 @@ use crate::record::{Block, RUN_SCHEMA, Run, Sample};
 const MAX_RUN: u64 = 64 << 20;
 /// Longest line of a `.jsonl` accepted, in bytes.
 const MAX_LINE: usize = 1 << 20;
+/// Largest `.jsonl` accepted, in bytes: some millions of trials.
+const MAX_LINES: u64 = 1 << 30;
 
 /// A run's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,19 +55,7 @@ impl Folder {
     pub fn open(dir: &Path) -> Result<(Self, Run), Error> {
         let folder = Self(dir.to_owned());
         let path = folder.path("run.json");
-        let text = read_bounded(&path)?;
-        let refuse = |why: String| Error::Input(format!("{}: {why}", path.display()));
-        let head: serde_json::Value = serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))?;
-        match head.get("schema").and_then(|s| s.as_str()) {
-            Some(RUN_SCHEMA) => {}
-            Some(other) => {
-                return Err(refuse(format!(
-                    "schema {other:?} is not {RUN_SCHEMA:?}; use the isomark that wrote it"
-                )));
-            }
-            None => return Err(refuse("field schema is missing: not a run of isomark".into())),
-        }
-        let run: Run = serde_json::from_value(head).map_err(|e| refuse(e.to_string()))?;
+        let run = parse_run(&path.display().to_string(), &read(&path, MAX_RUN)?)?;
         Ok((folder, run))
     }
 
@@ -74,6 +67,12 @@ impl Folder {
 
     fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// Whether a directory of it is no link to another place.
+    fn holds(&self, dir: &Path) -> Result<(), Error> {
+        let foreign = dir != self.0 && fs::symlink_metadata(dir).is_ok_and(|kind| kind.is_symlink());
+        if foreign { Err(Error::Input(format!("{}: {LINK}", dir.display()))) } else { Ok(()) }
     }
 
     /// All samples, in the order they were taken.
@@ -109,10 +108,16 @@ impl Folder {
         let fail = |e: io::Error| Error::os(format!("write {}", path.display()), e);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(fail)?;
+            self.holds(parent)?;
         }
         let part = path.with_extension("part");
         let write = || {
-            File::create(&part)?.write_all(bytes)?;
+            // What lies there was left by somebody else; opened anew, a link in its place is not followed.
+            match fs::remove_file(&part) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+            OpenOptions::new().write(true).create_new(true).open(&part)?.write_all(bytes)?;
             fs::rename(&part, &path)
         };
         write().map_err(|e| {
@@ -163,36 +168,83 @@ fn append(file: &mut File, line: &impl Serialize, name: &str) -> Result<(), Erro
     file.write_all(&bytes).map_err(|e| Error::os(format!("append to {name}"), e))
 }
 
-fn read_bounded(path: &Path) -> Result<String, Error> {
+/// Why a link in a run's folder is refused.
+const LINK: &str = "a link, which could lead anywhere; a run's folder holds its own files";
+
+/// Opens a file of a folder that may come from elsewhere: no link, no pipe that never answers, no more than `most` bytes.
+fn own(path: &Path, most: u64, options: &mut OpenOptions) -> Result<File, Error> {
+    let refuse = |why: String| Error::Input(format!("{}: {why}", path.display()));
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = options.custom_flags(flags.bits()).open(path).map_err(|e| match e.raw_os_error() {
+        Some(code) if code == nix::errno::Errno::ELOOP as i32 => refuse(LINK.into()),
+        _ => refuse(e.to_string()),
+    })?;
+    let kind = file.metadata().map_err(|e| refuse(e.to_string()))?;
+    match kind.len() {
+        _ if !kind.is_file() => Err(refuse("not a regular file".into())),
+        len if len > most => Err(refuse(format!("larger than {most} bytes"))),
+        _ => Ok(file),
+    }
+}
+
+/// The text of a file that may come from elsewhere: at most `most` bytes, and no link.
+///
+/// # Errors
+/// [`Error::Input`] naming the file.
+pub fn read(path: &Path, most: u64) -> Result<String, Error> {
     let fail = |e: io::Error| Error::Input(format!("{}: {e}", path.display()));
+    let file = own(path, most, OpenOptions::new().read(true))?;
     let mut text = String::new();
-    let file = File::open(path).map_err(fail)?;
-    file.take(MAX_RUN + 1).read_to_string(&mut text).map_err(fail)?;
-    if text.len() as u64 > MAX_RUN {
-        return Err(Error::Input(format!("{}: larger than {MAX_RUN} bytes", path.display())));
+    file.take(most + 1).read_to_string(&mut text).map_err(fail)?;
+    if text.len() as u64 > most {
+        return Err(Error::Input(format!("{}: larger than {most} bytes", path.display())));
     }
     Ok(text)
 }
 
+/// Reads a `run.json`; `name` is what messages call it.
+///
+/// # Errors
+/// [`Error::Input`] naming the file, and line or field.
+pub fn parse_run(name: &str, text: &str) -> Result<Run, Error> {
+    let refuse = |why: String| Error::Input(format!("{name}: {why}"));
+    let head: serde_json::Value = serde_json::from_str(text).map_err(|e| refuse(e.to_string()))?;
+    match head.get("schema").and_then(|s| s.as_str()) {
+        Some(RUN_SCHEMA) => {}
+        Some(other) => {
+            return Err(refuse(format!(
+                "schema {other:?} is not {RUN_SCHEMA:?}; use the isomark that wrote it"
+            )));
+        }
+        None => return Err(refuse("field schema is missing: not a run of isomark".into())),
+    }
+    serde_json::from_value(head).map_err(|e| refuse(e.to_string()))
+}
+
 fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Error> {
-    let fail = |e: io::Error| Error::Input(format!("{}: {e}", path.display()));
-    let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(fail)?);
+    let file = own(path, MAX_LINES, OpenOptions::new().read(true))?;
+    parse_lines(&path.display().to_string(), BufReader::with_capacity(1 << 16, file))
+}
+
+/// Reads the lines of a `.jsonl`; `name` is what messages call it. A last line without its newline is left out.
+///
+/// # Errors
+/// [`Error::Input`] naming file and line.
+pub fn parse_lines<T: DeserializeOwned>(name: &str, mut reader: impl BufRead) -> Result<Vec<T>, Error> {
+    let fail = |e: io::Error| Error::Input(format!("{name}: {e}"));
     let (mut all, mut line) = (Vec::new(), Vec::new());
     for number in 1_usize.. {
         line.clear();
         let limit = MAX_LINE as u64 + 1;
         (&mut reader).take(limit).read_until(b'\n', &mut line).map_err(fail)?;
         if line.len() > MAX_LINE {
-            return Err(Error::Input(format!(
-                "{} line {number}: longer than {MAX_LINE} bytes",
-                path.display()
-            )));
+            return Err(Error::Input(format!("{name} line {number}: longer than {MAX_LINE} bytes")));
         }
         // No newline: the end of the file, or a line that a crash cut short.
         if line.pop() != Some(b'\n') {
             break;
         }
-        let refuse = |e: serde_json::Error| Error::Input(format!("{} line {number}: {e}", path.display()));
+        let refuse = |e: serde_json::Error| Error::Input(format!("{name} line {number}: {e}"));
         all.push(serde_json::from_slice(&line).map_err(refuse)?);
     }
     Ok(all)
@@ -201,9 +253,10 @@ fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Error> {
 /// Opens for appending, cut back to the last whole line.
 fn grow(path: &Path) -> Result<File, Error> {
     let fail = |e: io::Error| Error::os(format!("open {}", path.display()), e);
-    let bytes = fs::read(path).map_err(fail)?;
+    let mut file = own(path, MAX_LINES, OpenOptions::new().read(true).append(true))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(fail)?;
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-    let file = OpenOptions::new().append(true).open(path).map_err(fail)?;
     if whole < bytes.len() {
         file.set_len(whole as u64).map_err(fail)?;
     }

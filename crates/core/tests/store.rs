@@ -253,10 +253,11 @@ fn a_derived_file_is_replaced_as_a_whole_or_not_at_all() {
     let error = folder.replace("charts/startup.png", b"never").unwrap_err().chain();
     assert!(error.contains("charts/startup.png"), "{error}");
     assert_eq!(names(&dir.path().join("charts")), ["disk.png", "startup.png"], "a part was left");
-    // The new bytes cannot be written: a full disk.
-    symlink("/dev/full", dir.path().join("summary.part")).unwrap();
+    // The new bytes cannot be written.
+    fs::create_dir_all(dir.path().join("summary.part")).unwrap();
     let error = folder.replace("summary.json", b"third").unwrap_err().chain();
-    assert!(error.contains("summary.json") && error.contains("No space left"), "{error}");
+    assert!(error.contains("summary.json"), "{error}");
+    fs::remove_dir(dir.path().join("summary.part")).unwrap();
     assert_eq!((read("summary.json"), names(dir.path())), ("second".into(), before));
     // Not even the directory can be made.
     assert_eq!(folder.replace("run.json/x", b"never").unwrap_err().kind(), "os");
@@ -266,4 +267,47 @@ fn a_derived_file_is_replaced_as_a_whole_or_not_at_all() {
 fn json_for_people_ends_with_a_newline() {
     let text = String::from_utf8(pretty(&json!({ "a": [1] })).unwrap()).unwrap();
     assert_eq!(text, "{\n  \"a\": [\n    1\n  ]\n}\n");
+}
+
+/// A folder that somebody else made may lead anywhere by links, and wait for ever by named pipes.
+#[test]
+fn nothing_in_a_folder_leads_out_of_it() {
+    let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = filled(dir.path());
+    let secret = outside.path().join("secret");
+    fs::write(&secret, "theirs\n").unwrap();
+    // Written: neither through a link in the place of the part, nor into a directory that is a link.
+    symlink(&secret, dir.path().join("summary.part")).unwrap();
+    symlink(&secret, dir.path().join("summary.json")).unwrap();
+    folder.replace("summary.json", b"ours").unwrap();
+    assert!(!dir.path().join("summary.json").is_symlink());
+    symlink(outside.path(), dir.path().join("charts")).unwrap();
+    refused(folder.replace("charts/startup.png", b"never"), &["charts", "a link"]);
+    // Read, and grown: not through a link.
+    for name in ["run.json", "samples.jsonl", "blocks.jsonl"] {
+        let path = dir.path().join(name);
+        let kept = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        symlink(&secret, &path).unwrap();
+        match name {
+            "run.json" => refused(Folder::open(dir.path()), &[name, "a link"]),
+            "samples.jsonl" => refused(folder.samples(), &[name, "a link"]),
+            _ => refused(folder.blocks(), &[name, "a link"]),
+        }
+        if name != "run.json" {
+            refused(folder.append(), &[name, "a link"]);
+        }
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        if name == "run.json" {
+            refused(Folder::open(dir.path()), &[name, "not a regular file"]);
+        }
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, kept).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "theirs\n");
+    assert_eq!(names(outside.path()), ["secret"]);
+    // More than anybody measures is refused before it is read: a sparse file costs nothing to make.
+    fs::File::options().write(true).open(dir.path().join("samples.jsonl")).unwrap().set_len(1 << 40).unwrap();
+    refused(folder.samples(), &["samples.jsonl", "larger than"]);
 }

@@ -90,6 +90,9 @@ impl Plan {
             Self { warmup: 1001.., .. } => refuse("warmup must be at most 1000"),
             Self { ask, .. } if ask.is_empty() => refuse("no [[ask]]: nothing would be measured"),
             Self { ask, .. } if ask.iter().any(|a| a.every == 0) => refuse("every must be at least 1"),
+            plan if size(plan) > MOST_CELLS => refuse(&format!(
+                "params stand for more than {MOST_CELLS} cells a runtime; ask for fewer values"
+            )),
             _ => Ok(plan),
         }
     }
@@ -258,6 +261,21 @@ fn each_provision(params: &Params, found: &Found<'_>) -> Vec<Params> {
 }
 
 /// Every combination of the listed values, the last key changing fastest.
+/// Most sets of parameters that a plan may stand for: lists multiply, and a short file could ask for more than there is
+/// memory.
+pub const MOST_CELLS: usize = 10_000;
+
+/// How many sets of parameters a plan stands for.
+#[must_use]
+pub fn size(plan: &Plan) -> usize {
+    let values = |values: &Values| match values {
+        Values::One(_) => 1,
+        Values::Many(all) => all.len(),
+    };
+    let product = |ask: &Ask| ask.params.values().map(values).fold(1, usize::saturating_mul);
+    plan.ask.iter().map(product).fold(0, usize::saturating_add)
+}
+
 fn product(params: &BTreeMap<String, Values>) -> Vec<Params> {
     params.iter().fold(vec![Params::new()], |so_far, (key, values)| {
         let values = match values {
@@ -284,6 +302,10 @@ mod tests {
     fn a_bad_plan_names_file_and_field() {
         refused("blocks = 1", "name");
         refused("name = 'x'\nblocks = 0\n[[ask]]\nscenario='s'", "blocks must be");
+        let list = (0..30).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        let many = ["a", "b", "c", "d"].map(|key| format!("{key} = [{list}]")).join(", ");
+        let ask = format!("name = 'x'\nblocks = 1\n[[ask]]\nscenario='s'\nparams = {{ {many} }}");
+        refused(&ask, "more than 10000 cells");
         refused("name = 'x'\nblocks = 1", "nothing would be measured");
         refused("name = 'x'\nblocks = 1\nbloks = 2\n[[ask]]\nscenario='s'", "bloks");
         refused("name = 'x'\nblocks = 1\n[[ask]]\nscenario='s'\nevery=0", "every");

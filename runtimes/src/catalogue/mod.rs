@@ -20,6 +20,14 @@ include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 /// Largest stanza accepted, in bytes.
 const MAX_STANZA: u64 = 64 << 10;
 
+/// Reads a stanza and forgets it.
+///
+/// # Errors
+/// [`Error::Input`] naming file, line and key.
+pub(crate) fn check(file: &str, text: &str) -> Result<(), Error> {
+    check::parse(file, text).map(drop)
+}
+
 /// All stanzas, in the order of their names: those that came with isomark, then the user's.
 ///
 /// # Errors

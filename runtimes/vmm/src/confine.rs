@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::sys::{host, kvm};
 
 /// Calls without conditions: none of them opens, connects, starts or traces anything.
-const FREE: [libc::c_long; 18] = [
+const FREE: [libc::c_long; 17] = [
     libc::SYS_exit_group,
     libc::SYS_clock_gettime,
     libc::SYS_nanosleep,
@@ -31,13 +31,13 @@ const FREE: [libc::c_long; 18] = [
     libc::SYS_rt_sigprocmask,
     libc::SYS_getpid,
     libc::SYS_gettid,
-    libc::SYS_prlimit64,
 ];
 
 /// Calls that depend on an argument.
-const CONDITIONAL: [libc::c_long; 8] = [
+const CONDITIONAL: [libc::c_long; 9] = [
     libc::SYS_ioctl,
     libc::SYS_read,
+    libc::SYS_prlimit64,
     libc::SYS_write,
     libc::SYS_mmap,
     libc::SYS_mprotect,
@@ -64,7 +64,7 @@ const fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
 }
 
 /// Number of instructions.
-const LEN: usize = 4 + FREE.len() + (2 + kvm::LOOP_REQUESTS.len()) + 3 + 6 + 4 + 5 + 2;
+const LEN: usize = 4 + FREE.len() + (2 + kvm::LOOP_REQUESTS.len()) + 3 + 3 + 6 + 4 + 5 + 2;
 /// Where the answers are; every comparison jumps there, which halves the list.
 const ALLOW: usize = LEN - 2;
 const KILL: usize = LEN - 1;
@@ -146,6 +146,8 @@ const fn template() -> [sock_filter; LEN] {
         i += 1;
     }
     code = code.if_it_is(libc::SYS_read, 2).load(argument(0)).allow_only(0);
+    // Its own limits: with another process's number it would reach into everything of the same user, the harness first.
+    code = code.if_it_is(libc::SYS_prlimit64, 2).load(argument(0)).allow_only(0);
     // The third and fourth are the descriptors of a snapshot (or of who waits) and of the status.
     code = code.if_it_is(libc::SYS_write, 5).load(argument(0)).allow(1).allow(2).allow(2).allow_only(2);
     code = code.unless_it_is(libc::SYS_mmap, 1).if_it_is(libc::SYS_mprotect, 2).load(argument(2));
@@ -234,6 +236,9 @@ mod tests {
         for (nr, arguments, allowed) in [
             (libc::SYS_read, [0, 0, 0], true),
             (libc::SYS_read, [3, 0, 0], false),
+            (libc::SYS_prlimit64, [0, 4, 0], true),
+            (libc::SYS_prlimit64, [1, 4, 0], false),
+            (libc::SYS_prlimit64, [std::process::id(), 4, 0], false),
             (libc::SYS_write, [2, 0, 0], true),
             (libc::SYS_write, [5, 0, 0], true),
             (libc::SYS_write, [0, 0, 0], false),
@@ -257,7 +262,8 @@ mod tests {
     #[test]
     fn nothing_else_is_allowed_whatever_its_arguments() {
         let conditional =
-            ["ioctl", "read", "write", "mmap", "mprotect", "kill", "tkill", "tgkill"].len() + FREE.len();
+            ["ioctl", "read", "prlimit64", "write", "mmap", "mprotect", "kill", "tkill", "tgkill"].len()
+                + FREE.len();
         let reachable = (0..600).filter(|nr| {
             [[0, 0xae80, 0], [1, 0, 0], [std::process::id(), 0, 0]].iter().any(|a| verdict(*nr, *a))
         });

@@ -98,8 +98,11 @@ const fn file_pages(segment: &Segment) -> (u64, u64, u64) {
 /// Whether one mapping of the file serves both, as a linker that keeps segments on pages of their own leaves them.
 fn continues(one: &Segment, next: &Segment) -> bool {
     let mapped = |s: &Segment| !is_read(s) && s.file_len > 0 && s.len == s.file_len;
+    if !mapped(one) || !mapped(next) {
+        return false;
+    }
     let ((start, end, from), (after, _, then)) = (file_pages(one), file_pages(next));
-    mapped(one) && mapped(next) && end == after && from + (end - start) == then
+    end == after && from + (end - start) == then
 }
 
 /// Maps the file under segments that continue each other.

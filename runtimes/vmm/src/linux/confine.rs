@@ -25,9 +25,6 @@ const FREE: [libc::c_long; 13] = [
     libc::SYS_gettid,
 ];
 
-/// Its type differs between C libraries; its number is the kernel's (asm-generic/resource.h).
-const RLIMIT_CORE: u32 = 4;
-
 /// Installs the filter for this thread.
 ///
 /// # Errors
@@ -42,8 +39,8 @@ pub(super) fn enter(status_fd: Option<i32>) -> Result<(), Error> {
         one_of(libc::SYS_write, 0, &written),
         // New memory of its own, never executable: reading and writing.
         one_of(libc::SYS_mmap, 2, &[libc::PROT_NONE as u32, (libc::PROT_READ | libc::PROT_WRITE) as u32]),
-        // Lowering the limit on cores, on the way out.
-        one_of(libc::SYS_prlimit64, 1, &[RLIMIT_CORE]),
+        // Lowering the limit on cores, on the way out: of this process (0) and no other.
+        one_of(libc::SYS_prlimit64, 0, &[0]),
     ];
     rules.extend([libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill].map(|nr| one_of(nr, 0, &own)));
     host::confine(&whole(&FREE, rules))

@@ -20,7 +20,7 @@ use kvm_bindings::{kvm_regs, kvm_xsave};
 use crate::error::{End, Error};
 use crate::frame::order;
 use crate::guest::Guest;
-use crate::layout::{MEMORY_MAX, MEMORY_MIN, PAGE, PML4, RFLAGS, RFLAGS_USER};
+use crate::layout::{BLOCK, MEMORY_MAX, MEMORY_MIN, PAGE, PML4, RFLAGS, RFLAGS_USER};
 use crate::machine::{Cpu, Vm};
 use crate::memory::Memory;
 use crate::signals::Signals;
@@ -133,7 +133,7 @@ pub fn restore(file: BorrowedFd<'_>, checked: bool, cpu: &Cpu) -> Result<Loaded,
     if from.words()? != cpu.identity() {
         return bad("was made on another CPU, or under another kind of KVM");
     }
-    if !(MEMORY_MIN..=MEMORY_MAX).contains(&memory) {
+    if !(MEMORY_MIN..=MEMORY_MAX).contains(&memory) || !memory.is_multiple_of(BLOCK) {
         return bad("names a size of memory that no guest has");
     }
     let regs = registers(from.words()?)?;

@@ -18,6 +18,8 @@ pub struct Ram {
     memory: GuestMemoryMmap<()>,
     host: *mut u8,
     len: u64,
+    /// What is mapped: more than the guest's bytes where they had to be aligned.
+    mapped: (*mut u8, usize),
 }
 
 const PROT: i32 = libc::PROT_READ | libc::PROT_WRITE;
@@ -31,14 +33,7 @@ impl Ram {
     pub fn new(len: u64) -> Result<Self, Error> {
         let size =
             usize::try_from(len).map_err(|_| Error::Internal(format!("{len} bytes of guest memory")))?;
-        let host = match map(HOST_BASE as usize, size, libc::MAP_FIXED_NOREPLACE) {
-            Ok(host) if host as u64 == HOST_BASE => host,
-            _ => {
-                // One block more than needed, to start at the first whole one.
-                let wide = map(0, size + BLOCK as usize, 0)?;
-                wide.wrapping_add(wide.align_offset(BLOCK as usize))
-            }
-        };
+        let (host, mapped) = place(size)?;
         // SAFETY: `map` has just given us these bytes, readable and writable, and nobody unmaps them while the region lives.
         let region = unsafe { MmapRegion::<()>::build_raw(host, size, PROT, FLAGS) };
         let region = region.map_err(|e| Error::Internal(format!("guest memory: {e}")))?;
@@ -46,7 +41,7 @@ impl Ram {
         let region = region.ok_or_else(|| Error::Internal("guest memory wraps around".into()))?;
         let memory = GuestMemoryMmap::from_regions(vec![region]);
         let memory = memory.map_err(|e| Error::Internal(format!("guest memory: {e}")))?;
-        Ok(Self { memory, host, len })
+        Ok(Self { memory, host, len, mapped })
     }
 
     /// Bytes.
@@ -220,6 +215,29 @@ impl Ram {
             unsafe { libc::mprotect(slice.ptr_guard_mut().as_ptr().cast(), slice.len(), prot) };
         }
     }
+}
+
+impl Drop for Ram {
+    /// A VMM leaves without coming here; whoever makes many machines in one process gets its address space back.
+    fn drop(&mut self) {
+        // SAFETY: nothing refers to these bytes any more: every slice of them borrows `self`.
+        unsafe { libc::munmap(self.mapped.0.cast(), self.mapped.1) };
+    }
+}
+
+/// Where guest memory begins, and what was mapped for it.
+fn place(size: usize) -> Result<(*mut u8, (*mut u8, usize)), Error> {
+    match map(HOST_BASE as usize, size, libc::MAP_FIXED_NOREPLACE) {
+        Ok(host) if host as u64 == HOST_BASE => return Ok((host, (host, size))),
+        // A kernel that does not know the flag takes the place as a hint.
+        // SAFETY: a mapping of this size was made there just now, and nobody knows of it.
+        Ok(elsewhere) => unsafe { libc::munmap(elsewhere.cast(), size) },
+        Err(_) => 0,
+    };
+    // One block more than needed, to start at the first whole one.
+    let wide = size + BLOCK as usize;
+    let start = map(0, wide, 0)?;
+    Ok((start.wrapping_add(start.align_offset(BLOCK as usize)), (start, wide)))
 }
 
 fn map(at: usize, size: usize, flags: i32) -> Result<*mut u8, Error> {

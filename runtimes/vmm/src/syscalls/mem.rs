@@ -6,7 +6,7 @@ use crate::error::{Served, Stop, refuse};
 use crate::files::What;
 use crate::fs::{Device, Kind};
 use crate::guest::{Guest, Six, int};
-use crate::layout::{PAGE, USER_START};
+use crate::layout::PAGE;
 use crate::memory::Place;
 use crate::space::{EXEC, READ, WRITE};
 
@@ -57,7 +57,8 @@ fn mmap(
     (fd, offset): (u64, u64),
 ) -> Served {
     let kind = flags & libc::MAP_TYPE;
-    if len == 0 || kind == 0 || !hint.is_multiple_of(PAGE) && flags & libc::MAP_FIXED != 0 {
+    let exact = flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0;
+    if len == 0 || kind == 0 || exact && !hint.is_multiple_of(PAGE) {
         return refuse(libc::EINVAL);
     }
     let place = match flags {
@@ -154,9 +155,11 @@ fn mremap(
 
 /// Everything that is mapped may be resident, and a guess is all that the call promises.
 fn mincore(guest: &Guest, address: u64, len: u64, vector: u64) -> Served {
-    let (start, end) = range(address, len.max(1))?;
+    if len == 0 && address.is_multiple_of(PAGE) {
+        return Ok(0);
+    }
+    let (start, end) = range(address, len)?;
     mapped(guest, address, len)?;
-    debug_assert!(start >= USER_START);
     for page in 0..(end - start) / PAGE {
         guest.memory.put(vector.wrapping_add(page), &[1])?;
     }

@@ -64,7 +64,7 @@ pub fn place_initrd(kernel: &Kernel, memory: u64, len: u64) -> Result<u64, Error
     let end = memory.min(2 * GIB);
     let at = end.saturating_sub(len) / PAGE * PAGE;
     if at < kernel.end {
-        let needed = (kernel.end + len).next_multiple_of(1 << 20) >> 20;
+        let needed = kernel.end.saturating_add(len).div_ceil(1 << 20);
         return Err(Error::Program(format!(
             "kernel and initramfs need {needed} MiB of guest memory before they start; there are {} MiB",
             memory >> 20

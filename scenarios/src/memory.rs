@@ -130,11 +130,21 @@ fn marginal(trial: &Trial<'_>, most: u64) -> Result<(), Error> {
     for (name, value) in modes {
         value.into_iter().for_each(|value| trial.note(name, value));
     }
+    tell(trial, &points);
     // Each answers before the first goes: all were alive at the same time.
     for sandbox in &mut alive {
         sandbox.run(&Job::Echo(7))?;
     }
     alive.into_iter().try_for_each(end)
+}
+
+/// The points that the slopes were laid through.
+fn tell(trial: &Trial<'_>, points: &[Point]) {
+    let totals: [(&str, fn(&Point) -> f64); 4] =
+        [("alive", |p| p.alive), ("pss", |p| p.pss), ("available", |p| p.available), ("free", |p| p.free)];
+    for (name, of) in totals {
+        trial.series(name, points.iter().map(of).collect());
+    }
 }
 
 /// 0, 1, 2, 4 … and `most`.

@@ -10,6 +10,8 @@ use isomark_core::{Error, Phase};
 
 /// Different values of one note that are kept; hashes of results could otherwise fill the memory.
 const NOTES: usize = 8;
+/// Longest series of raw numbers that is kept for curves; latencies of single requests are longer.
+const CURVE: usize = 64;
 /// Different failures of one cell that are kept in words; all are counted.
 const FAILURES: usize = 20;
 
@@ -37,6 +39,8 @@ pub struct Observed {
     pub phases: BTreeMap<Phase, Vec<f64>>,
     /// Inner steps as told, in the order of their first appearance: ns since `create` began.
     pub steps: Vec<(String, Vec<f64>)>,
+    /// Raw numbers behind the values, trial by trial, the short ones: what curves are drawn from.
+    pub curves: Vec<BTreeMap<String, Vec<f64>>>,
     /// Words of the samples: for each note its different values (the first few).
     pub notes: BTreeMap<String, BTreeSet<String>>,
     /// Failures by what they said, the first first.
@@ -115,6 +119,10 @@ impl Observed {
             } else {
                 self.series.insert(metric.clone(), vec![(sample.block, *value)]);
             }
+        }
+        if !sample.series.is_empty() {
+            let short = sample.series.iter().filter(|(_, numbers)| numbers.len() <= CURVE);
+            self.curves.push(short.map(|(name, numbers)| (name.clone(), numbers.clone())).collect());
         }
         let mut phases: BTreeMap<Phase, u64> = BTreeMap::new();
         for (phase, ns) in &sample.phases {

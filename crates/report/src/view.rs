@@ -302,7 +302,7 @@ fn question(scenario: &str) -> String {
 }
 
 pub(crate) fn chart(chart: &Chart) -> ChartView {
-    let label = format!("{}. {}", chart.title, chart.caption);
+    let label = format!("{}. {}", chart.title, chart.says);
     ChartView {
         anchor: format!("f-{}", charts::file_name(&chart.name)),
         title: chart.title.clone(),

@@ -115,7 +115,10 @@ fn processes() -> u64 {
 pub(super) fn look(sandbox: &mut Sandbox<'_>) -> Result<Looks, Error> {
     let mut looks = Looks::default();
     for fact in FACTS {
-        let Some(before) = host(fact.path) else { continue };
+        let Some(before) = host(fact.path) else {
+            looks.untold.push(fact.name);
+            continue;
+        };
         let inside = peek(sandbox, fact.path)?.map(|text| String::from_utf8_lossy(&text).into_owned());
         let after = host(fact.path).unwrap_or_default();
         let told = inside.filter(|inside| !inside.is_empty());

@@ -58,7 +58,7 @@ fn iterate(trial: &Trial<'_>) -> Result<(), Error> {
     let looked = look(trial, &plants);
     let (canaries, facts) = Error::join(looked, plants.end())?;
     let visible = canaries.visible.len() + facts.visible.len();
-    trial.note("leak", visible as f64 / (canaries.asked + facts.asked) as f64);
+    trial.note("leak", visible as f64 / (canaries.asked.len() + facts.asked.len()) as f64);
     canaries.tell(trial, ["canaries-visible", "canaries-planted"]);
     facts.tell(trial, ["facts-visible", "facts-asked"]);
     calls::sweep(trial)?;
@@ -69,21 +69,27 @@ fn iterate(trial: &Trial<'_>) -> Result<(), Error> {
 /// What was asked for, and what of it was seen.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Looks {
-    asked: usize,
+    asked: Vec<&'static str>,
+    /// What the host itself does not have, so that nobody can be asked for it.
+    untold: Vec<&'static str>,
     visible: Vec<&'static str>,
 }
 
 impl Looks {
     fn add(&mut self, name: &'static str, seen: bool) {
-        self.asked += 1;
+        self.asked.push(name);
         self.visible.extend(seen.then_some(name));
     }
 
     fn tell(&self, trial: &Trial<'_>, [visible, asked]: [&str; 2]) {
         trial.note(visible, self.visible.len() as f64);
-        trial.note(asked, self.asked as f64);
-        let words = if self.visible.is_empty() { "none".to_owned() } else { self.visible.join(", ") };
-        trial.remark(visible, words);
+        trial.note(asked, self.asked.len() as f64);
+        let words = |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        trial.remark(visible, words(&self.visible));
+        trial.remark(asked, words(&self.asked));
+        if !self.untold.is_empty() {
+            trial.remark("not told by the host", self.untold.join(", "));
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use super::scene::{Anchor, Ink, Scene, Style};
 use crate::fmt;
 
-/// A horizontal axis.
+/// An axis: horizontal, or upright if it begins at the bottom and ends at the top.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
     low: f64,
@@ -20,6 +20,10 @@ pub struct Axis {
 pub const FOOT: f64 = 42.0;
 /// Room that a tick's label takes.
 const TICK: f64 = 66.0;
+/// Height that a tick of an upright axis takes.
+const RISE: f64 = 30.0;
+/// Unit of a count.
+pub const COUNT: &str = "";
 /// Unit of a ratio.
 pub const RATIO: &str = "×";
 
@@ -29,6 +33,14 @@ impl Axis {
     pub fn from_zero(high: f64, unit: &str, left: f64, right: f64) -> Self {
         let high = if high > 0.0 { high * 1.02 } else { 1.0 };
         Self { low: 0.0, high, log: false, left, right, unit: unit.to_owned() }
+    }
+
+    /// A linear axis that holds all values from `low` to `high`, and 0, with a margin.
+    #[must_use]
+    pub fn linear(low: f64, high: f64, unit: &str, left: f64, right: f64) -> Self {
+        let span = if high > low { high - low } else { 1.0 };
+        let low = if low < 0.0 { low - span * 0.04 } else { 0.0 };
+        Self { low, high: high + span * 0.04, log: false, left, right, unit: unit.to_owned() }
     }
 
     /// A logarithmic axis that holds all values from `low` to `high` (both positive) with a margin.
@@ -52,7 +64,7 @@ impl Axis {
     /// Round values to name, at most about one per `room` pixels.
     #[must_use]
     pub fn ticks(&self, room: f64) -> Vec<f64> {
-        let most = (((self.right - self.left) / room) as usize).clamp(3, 9);
+        let most = (((self.right - self.left).abs() / room) as usize).clamp(3, 9);
         // Within a factor of three, round steps read better than 1-2-5 on a logarithmic axis too.
         if self.log && self.high / self.low > 3.0 { self.decades(most) } else { self.steps(most) }
     }
@@ -105,6 +117,9 @@ impl Axis {
         if self.unit == RATIO {
             return format!("{}×", trimmed(value));
         }
+        if self.unit == COUNT {
+            return trimmed(value);
+        }
         // Across decades every tick has its own unit; along a linear axis all have the same.
         let scale = fmt::scale(&self.unit, if self.log { value } else { self.high });
         if value == 0.0 {
@@ -112,6 +127,27 @@ impl Axis {
         } else {
             format!("{} {}", trimmed(value / scale.factor), scale.unit)
         }
+    }
+
+    /// Draws an upright axis: grid lines from `left` to `right` with their ticks before them.
+    pub fn draw_upright(&self, scene: &mut Scene, left: f64, right: f64) {
+        let style = Style::new(Ink::Muted).size(11.0).anchor(Anchor::End);
+        for tick in self.ticks(RISE) {
+            let y = self.at(tick);
+            scene.line([left, y, right, y], 1.0, Ink::Grid);
+            scene.text((left - 6.0, y + 4.0), &self.label(tick), style);
+        }
+    }
+
+    /// Room that the ticks of an upright axis take.
+    #[must_use]
+    pub fn rise_room(&self) -> f64 {
+        let style = Style::new(Ink::Muted).size(11.0);
+        let widest = self
+            .ticks(RISE)
+            .into_iter()
+            .map(|tick| super::letters::room(&self.label(tick), 11.0, style.weight));
+        widest.fold(0.0, f64::max) + 8.0
     }
 
     /// Draws grid lines from `top` to `bottom`, the ticks below and the title under them.

@@ -19,6 +19,8 @@ const SIZE: f64 = 12.0;
 /// One bar.
 #[derive(Clone, Debug)]
 pub struct Bar {
+    /// Whose it is.
+    pub runtime: String,
     /// Its name.
     pub label: String,
     /// Its ink.
@@ -92,7 +94,9 @@ fn one(panel: &Panel, unit: &str, title: &str, width: f64) -> Scene {
             y += 19.0;
         }
         for bar in &group.bars {
+            let from = plot.items.len();
             draw_bar(&mut plot, &axis, bar, left, y);
+            plot.own(from, &bar.runtime);
             y += BAR + 4.0;
         }
         y += 8.0;

@@ -10,11 +10,38 @@ use super::scene::{Anchor, Ink, Scene, Style};
 /// Height that one runtime's point takes within a row.
 const LANE: f64 = 15.0;
 
+/// How a runtime is drawn: its ink, its shape and its name.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Its ink.
+    pub ink: Ink,
+    /// Its name.
+    pub name: String,
+}
+
+impl Key {
+    /// The key of a runtime.
+    #[must_use]
+    pub fn new(ink: Ink, name: &str) -> Self {
+        Self { ink, name: crate::fmt::clean(name) }
+    }
+
+    /// Place of its shape.
+    const fn shape(&self) -> usize {
+        match self.ink {
+            Ink::Runtime(at) => at,
+            _ => 0,
+        }
+    }
+}
+
 /// One runtime's ratio.
 #[derive(Clone, Debug)]
 pub struct Point {
-    /// Its ink.
-    pub ink: Ink,
+    /// Whose it is.
+    pub key: Key,
+    /// What counts as no difference for its verdict: the region, widened to the run's own A/A band.
+    pub band: [f64; 2],
     /// The ratio.
     pub ratio: f64,
     /// Its interval.
@@ -49,9 +76,10 @@ pub struct Panel {
 
 /// Draws a legend and the panels one below the other.
 #[must_use]
-pub fn draw(panels: &[Panel], legend: &[(Ink, String)], title: &str, width: f64) -> Scene {
+pub fn draw(panels: &[Panel], legend: &[Key], title: &str, width: f64) -> Scene {
     let mut scene = Scene::new(width);
-    let mut top = super::legend::draw(&mut scene, legend, 2.0) + 6.0;
+    let keys: Vec<(usize, Ink, &str)> = legend.iter().map(|key| (key.shape(), key.ink, &*key.name)).collect();
+    let mut top = super::legend::shapes(&mut scene, &keys, 2.0) + 6.0;
     let rows = || panels.iter().flat_map(|panel| &panel.rows);
     let values = rows().flat_map(|row| &row.points).map(|point| &*point.words);
     let lanes = Lanes::beside(width, rows().map(|row| &*row.label), values);
@@ -65,7 +93,7 @@ pub fn draw(panels: &[Panel], legend: &[(Ink, String)], title: &str, width: f64)
 fn one(panel: &Panel, lanes: &Lanes, title: &str, width: f64) -> Scene {
     let points = || panel.rows.iter().flat_map(|row| &row.points);
     let ends = || points().flat_map(|p| [p.ratio].into_iter().chain(p.ci95.into_iter().flatten()));
-    let ends = || ends().filter(|v| *v > 0.0).chain(panel.band);
+    let ends = || ends().filter(|v| *v > 0.0).chain(panel.band).chain(points().flat_map(|p| p.band));
     let (low, high) = (ends().fold(f64::INFINITY, f64::min), ends().fold(0.0, f64::max));
     let axis = Axis::log(low, high, RATIO, lanes.left, lanes.right);
     let mut plot = Scene::new(width);
@@ -78,9 +106,12 @@ fn one(panel: &Panel, lanes: &Lanes, title: &str, width: f64) -> Scene {
         y += lanes.head();
         for (at, point) in row.points.iter().enumerate() {
             let middle = y + LANE * (at as f64 + 0.5);
+            let from = plot.items.len();
+            widening(&mut plot, &axis, panel.band, point, middle);
             draw_point(&mut plot, &axis, point, middle);
             let style = Style::new(Ink::Text).size(12.0).medium().anchor(Anchor::End);
             plot.text((width, middle + 4.2), &point.words, style);
+            plot.own(from, &point.key.name);
         }
         y += height + 7.0;
     }
@@ -96,17 +127,37 @@ fn one(panel: &Panel, lanes: &Lanes, title: &str, width: f64) -> Scene {
     scene
 }
 
+/// What the run's A/A band adds to the region, on either side of it: strokes, so that it is told from the region itself.
+fn widening(scene: &mut Scene, axis: &Axis, region: [f64; 2], point: &Point, y: f64) {
+    let tip = format!(
+        "verdict of {} rests on {:.3}× to {:.3}×: the A/A band of this run",
+        point.key.name, point.band[0], point.band[1]
+    );
+    for (from, to) in [(point.band[0], region[0]), (region[1], point.band[1])] {
+        let [from, to] = [from, to].map(|v| axis.at(v));
+        if to - from < 0.75 {
+            continue;
+        }
+        scene.rect([from, y - LANE / 2.0, to - from, LANE], 0.0, Ink::Band).alpha(0.45).tip(&*tip);
+        let strokes = ((to - from) / 4.0).floor() as usize;
+        for at in 0..=strokes {
+            let x = from + at as f64 * 4.0;
+            scene.line([x, y + LANE / 2.0, (x + 4.0).min(to), y - LANE / 2.0], 0.7, Ink::Axis).alpha(0.45);
+        }
+    }
+}
+
 fn draw_point(scene: &mut Scene, axis: &Axis, point: &Point, y: f64) {
     if let Some([low, high]) = point.ci95 {
         let (from, to) = (axis.at(low), axis.at(high));
-        scene.line([from, y, to.max(from + 1.0), y], 2.2, point.ink);
+        scene.line([from, y, to.max(from + 1.0), y], 2.2, point.key.ink);
         for end in [from, to] {
-            scene.line([end, y - 3.5, end, y + 3.5], 1.4, point.ink);
+            scene.line([end, y - 3.5, end, y + 3.5], 1.4, point.key.ink);
         }
     }
     let x = axis.at(point.ratio);
-    scene.dots(vec![(x, y)], 4.6, point.ink).tip(&*point.tip);
+    scene.marker(point.key.shape(), (x, y), 4.8, point.key.ink).tip(&*point.tip);
     if !point.differs {
-        scene.dots(vec![(x, y)], 2.4, Ink::Paper).tip(&*point.tip);
+        scene.marker(point.key.shape(), (x, y), 2.4, Ink::Paper).tip(&*point.tip);
     }
 }

@@ -1,7 +1,8 @@
 //! How wide are these words, and what do they look like?
 //!
-//! Two embedded fonts and nothing of the host: a chart has the same bytes where no font is installed. Advance
-//! widths only; the fonts have been cut down to what charts need and carry no kerning.
+//! Embedded fonts and nothing of the host: a chart has the same bytes where no font is installed. Letters that the two of
+//! Latin do not have are taken from the Chinese one. Advance widths only; the fonts have been cut down to what charts
+//! need and carry no kerning.
 
 use std::sync::LazyLock;
 
@@ -13,25 +14,48 @@ use super::scene::Weight;
 static REGULAR: &[u8] = include_bytes!("../../../../report-templates/fonts/Roboto-Regular.ttf");
 static MEDIUM: &[u8] = include_bytes!("../../../../report-templates/fonts/Roboto-Medium.ttf");
 
-static FACES: LazyLock<[Option<Face<'static>>; 2]> =
-    LazyLock::new(|| [REGULAR, MEDIUM].map(|bytes| Face::parse(bytes, 0).ok()));
+/// One weight: Chinese words are told apart by their size.
+static CHINESE: &[u8] = include_bytes!("../../../../report-templates/fonts/NotoSansSC-subset.otf");
+
+static FACES: LazyLock<[Option<Face<'static>>; 3]> =
+    LazyLock::new(|| [REGULAR, MEDIUM, CHINESE].map(|bytes| Face::parse(bytes, 0).ok()));
 
 fn face(weight: Weight) -> Option<&'static Face<'static>> {
     FACES[usize::from(weight == Weight::Medium)].as_ref()
 }
 
-/// The glyph of a letter; a box for what the font does not have.
-fn glyph(face: &Face<'_>, letter: char) -> GlyphId {
-    face.glyph_index(letter).or_else(|| face.glyph_index('\u{fffd}')).unwrap_or(GlyphId(0))
+/// The glyph of a letter and the font that has it; a box for what none has.
+fn glyph(letter: char, weight: Weight) -> Option<(&'static Face<'static>, GlyphId)> {
+    let own = face(weight)?;
+    let found = [Some(own), FACES[2].as_ref()];
+    let found = found.into_iter().flatten().find_map(|face| Some((face, face.glyph_index(letter)?)));
+    let missing = || own.glyph_index('\u{fffd}').unwrap_or(GlyphId(0));
+    Some(found.unwrap_or_else(|| (own, missing())))
+}
+
+/// Width of a letter in pixels at an em of `size` pixels.
+fn advance(letter: char, size: f64, weight: Weight) -> f64 {
+    glyph(letter, weight).map_or(0.0, |(face, id)| {
+        f64::from(face.glyph_hor_advance(id).unwrap_or(0)) * size / f64::from(face.units_per_em())
+    })
+}
+
+/// Whether a letter belongs to a script that has no blanks between its words.
+#[must_use]
+pub fn chinese(letter: char) -> bool {
+    matches!(letter, '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{ff00}'..='\u{ffef}')
+}
+
+/// Whether a line may be broken before this letter without a blank: punctuation stays with what it closes.
+#[must_use]
+pub fn breaks_before(letter: char) -> bool {
+    chinese(letter) && !"，。、：；？！）》」』％".contains(letter)
 }
 
 /// Width of words in pixels at an em of `size` pixels.
 #[must_use]
 pub fn width(words: &str, size: f64, weight: Weight) -> f64 {
-    let Some(face) = face(weight) else { return 0.0 };
-    let units: u32 =
-        words.chars().map(|c| u32::from(face.glyph_hor_advance(glyph(face, c)).unwrap_or(0))).sum();
-    f64::from(units) * size / f64::from(face.units_per_em())
+    words.chars().map(|letter| advance(letter, size, weight)).sum()
 }
 
 /// Room to leave for words that may be set in the reader's own font, which may be wider than ours.
@@ -57,14 +81,13 @@ pub fn fitted(words: &str, room: f64, size: f64, weight: Weight) -> String {
 /// The outline of words whose baseline begins at (x, y); `None` if there is nothing to see.
 #[must_use]
 pub fn outline(words: &str, at: (f64, f64), size: f64, weight: Weight) -> Option<Path> {
-    let face = face(weight)?;
-    let scale = size / f64::from(face.units_per_em());
-    let mut pen = Pen { path: PathBuilder::new(), x: at.0, y: at.1, scale };
+    let mut pen = Pen { path: PathBuilder::new(), x: at.0, y: at.1, scale: 1.0 };
     for letter in words.chars() {
-        let id = glyph(face, letter);
+        let (face, id) = glyph(letter, weight)?;
+        pen.scale = size / f64::from(face.units_per_em());
         // A blank has no outline; that is no failure.
         let _ = face.outline_glyph(id, &mut pen);
-        pen.x += f64::from(face.glyph_hor_advance(id).unwrap_or(0)) * scale;
+        pen.x += advance(letter, size, weight);
     }
     pen.path.finish()
 }
@@ -121,6 +144,34 @@ mod tests {
                 assert!(face.glyph_index(letter).is_some(), "{letter:?}");
             }
         }
+    }
+
+    #[test]
+    fn chinese_words_have_a_width_and_an_outline() {
+        for letter in "运行时，。：（）".chars() {
+            assert!(FACES[2].as_ref().and_then(|face| face.glyph_index(letter)).is_some(), "{letter:?}");
+            assert_eq!(
+                width(&letter.to_string(), 12.0, Weight::Medium),
+                12.0,
+                "{letter:?} is as wide as high"
+            );
+        }
+        assert!(outline("运行", (0.0, 0.0), 12.0, Weight::Regular).is_some());
+        assert!(breaks_before('运') && !breaks_before('。') && !breaks_before('a'));
+    }
+
+    #[test]
+    fn every_letter_of_the_chinese_texts_can_be_drawn() {
+        let texts = concat!(env!("CARGO_MANIFEST_DIR"), "/../../report-templates/lang/zh.toml");
+        let Ok(texts) = std::fs::read_to_string(texts) else {
+            println!("SKIPPED: there are no Chinese texts");
+            return;
+        };
+        let drawn = |letter: char| {
+            FACES.iter().flatten().any(|face| face.glyph_index(letter).is_some()) || letter.is_whitespace()
+        };
+        let missing: std::collections::BTreeSet<char> = texts.chars().filter(|c| !drawn(*c)).collect();
+        assert!(missing.is_empty(), "no font has {missing:?}; run scripts/subset-font");
     }
 
     #[test]

@@ -6,27 +6,36 @@
 pub mod axis;
 pub mod bars;
 pub mod forest;
+mod heat;
 pub mod lanes;
 pub mod legend;
 pub mod letters;
+pub mod matrix;
+pub mod panels;
+pub mod params;
+mod profile;
+mod ramp;
 pub mod raster;
 pub mod ratios;
 pub mod scene;
+mod seen;
 pub mod sizes;
 pub mod slide;
+mod slopes;
 pub mod stack;
 pub mod storeys;
 pub mod strip;
 pub mod svg;
+pub mod texts;
 pub mod times;
 pub mod tradeoff;
 
 use isomark_core::{Error, Params};
 
 use crate::dataset::Dataset;
-use crate::fmt;
 use crate::reference::is_floor;
 use crate::summary::{CellSummary, Summary};
+pub use params::words;
 use scene::{Ink, Scene};
 
 /// Width of a chart on a page with room, in pixels.
@@ -45,6 +54,8 @@ pub struct Chart {
     pub title: String,
     /// What a reader must know to read it: quantity, n, meaning of marks and intervals.
     pub caption: String,
+    /// What it says, for somebody who cannot see it.
+    pub says: String,
     /// For a page with room.
     pub wide: Scene,
     /// For a telephone.
@@ -60,7 +71,13 @@ impl Chart {
     ) -> Self {
         let (title, caption) = (title.into(), caption.into());
         let (wide, narrow) = (draw(WIDE), draw(NARROW));
-        Self { name: name.to_owned(), scenario: scenario.to_owned(), title, caption, wide, narrow }
+        let (name, scenario, says) = (name.to_owned(), scenario.to_owned(), caption.clone());
+        Self { name, scenario, title, caption, says, wide, narrow }
+    }
+
+    /// The same with what it says; without that, it says how to read it.
+    fn saying(self, says: String) -> Self {
+        Self { says, ..self }
     }
 
     /// The chart as a PNG file that stands alone.
@@ -80,8 +97,13 @@ pub fn charts(data: &Dataset<'_>, summary: &Summary) -> Vec<Chart> {
         tradeoff::chart(summary).into_iter().chain(storeys::chart(data, summary)).collect();
     for scenario in summary.scenarios() {
         match scenario {
-            "throughput" => all.extend(ratios::charts(summary, scenario)),
-            "memory" => all.extend(sizes::memory(summary)),
+            "throughput" => {
+                all.extend(ratios::charts(summary, scenario).into_iter().chain(profile::chart(summary)));
+            }
+            "memory" => all.extend(sizes::memory(summary).into_iter().chain(slopes::chart(data, summary))),
+            "interference" => all.extend(heat::chart(summary)),
+            "isolation" => all.extend(seen::chart(data, summary)),
+            "density" => all.extend(ramp::chart(data, summary)),
             "disk" => all.extend(sizes::disk(summary)),
             _ => all.extend(times::charts(data, summary, scenario)),
         }
@@ -115,34 +137,17 @@ fn shown<'s>(data: &Dataset<'_>, summary: &'s Summary, scenario: &'s str) -> Vec
     cells.filter(|cell| !is_floor(data.run, &cell.runtime)).collect()
 }
 
-/// Groups cells by their parameters, in the order of their first appearance.
-fn by_params<'s>(cells: &[&'s CellSummary]) -> Vec<(&'s Params, Vec<&'s CellSummary>)> {
-    let mut all: Vec<(&Params, Vec<&CellSummary>)> = Vec::new();
-    for cell in cells {
+/// Groups cells by their parameters, in the order of their first appearance, each with what tells it from the others.
+fn by_params<'s>(cells: &[&'s CellSummary]) -> Vec<(String, Vec<&'s CellSummary>)> {
+    let mut all: Vec<(&'s Params, Vec<&'s CellSummary>)> = Vec::new();
+    for cell in cells.iter().copied() {
         match all.iter_mut().find(|(params, _)| **params == cell.params) {
             Some((_, group)) => group.push(cell),
             None => all.push((&cell.params, vec![cell])),
         }
     }
-    all
-}
-
-/// Parameters as a heading: those that differ between the groups, in words.
-fn heading(params: &Params, groups: usize) -> String {
-    if groups < 2 { String::new() } else { words(params) }
-}
-
-/// Parameters in words: `cache warm, load idle`.
-#[must_use]
-pub fn words(params: &Params) -> String {
-    let one = |(key, value): (&str, &isomark_core::Value)| match (key, value.to_string().as_str()) {
-        ("cache", "warm") => "warm page cache".to_owned(),
-        ("cache", "cold") => "cold page cache".to_owned(),
-        ("load", "idle") => "idle".to_owned(),
-        ("load", "touched") => "after touching 64 MiB".to_owned(),
-        (key, value) => format!("{key} {value}"),
-    };
-    fmt::clean(&params.iter().map(one).collect::<Vec<_>>().join(", "))
+    let headings = params::headings(&all.iter().map(|(params, _)| *params).collect::<Vec<_>>());
+    headings.into_iter().zip(all).map(|(heading, (_, cells))| (heading, cells)).collect()
 }
 
 /// Smallest and largest n of some metrics in words: `n = 24`, `n = 20–24`.

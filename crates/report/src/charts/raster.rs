@@ -32,6 +32,8 @@ const fn colour(ink: Ink) -> u32 {
         Ink::Runtime(at) => RUNTIMES[at % SERIES],
         Ink::Phase(at) => PHASES[at % SERIES],
         Ink::OnPhase(at) => ON_PHASES[at % SERIES],
+        Ink::Worse => 0xe0_6a12,
+        Ink::Better => 0x1f_7fc0,
     }
 }
 
@@ -72,13 +74,15 @@ fn draw(map: &mut Pixmap, item: &Item) {
     let zoom = Transform::from_scale(ZOOM, ZOOM);
     match &item.mark {
         Mark::Line { ends: [x1, y1, x2, y2], width, dashed } => {
-            let mut path = PathBuilder::new();
-            path.move_to(*x1 as f32, *y1 as f32);
-            path.line_to(*x2 as f32, *y2 as f32);
-            let dash = if *dashed { StrokeDash::new(vec![3.0, 3.0], 0.0) } else { None };
-            let stroke = Stroke { width: *width as f32, line_cap: LineCap::Butt, dash, ..Stroke::default() };
-            if let Some(path) = path.finish() {
-                map.stroke_path(&path, &paint, &stroke, zoom, None);
+            stroke(map, &paint, &[(*x1, *y1), (*x2, *y2)], *width, dashed.then_some([3.0, 3.0]));
+        }
+        Mark::Curve { through, width, dashed } => {
+            stroke(map, &paint, through, *width, dashed.then_some([5.0, 4.0]));
+        }
+        Mark::Text { at, turn, .. } if *turn != 0.0 => {
+            let turned = Transform::from_rotate_at(*turn as f32, at.0 as f32, at.1 as f32);
+            if let Some(path) = filled(&item.mark) {
+                map.fill_path(&path, &paint, FillRule::Winding, turned.post_concat(zoom), None);
             }
         }
         Mark::Dots { at, radius } => {
@@ -97,21 +101,34 @@ fn draw(map: &mut Pixmap, item: &Item) {
     }
 }
 
+fn stroke(map: &mut Pixmap, paint: &Paint<'_>, through: &[(f64, f64)], width: f64, dashes: Option<[f32; 2]>) {
+    let dash = dashes.and_then(|dashes| StrokeDash::new(dashes.to_vec(), 0.0));
+    let stroke = Stroke { width: width as f32, line_cap: LineCap::Butt, dash, ..Stroke::default() };
+    if let Some(path) = path(through).finish() {
+        map.stroke_path(&path, paint, &stroke, Transform::from_scale(ZOOM, ZOOM), None);
+    }
+}
+
+fn path(through: &[(f64, f64)]) -> PathBuilder {
+    let mut path = PathBuilder::new();
+    for (at, (x, y)) in through.iter().enumerate() {
+        let (x, y) = (*x as f32, *y as f32);
+        if at == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
+    }
+    path
+}
+
 fn filled(mark: &Mark) -> Option<Path> {
     match mark {
         Mark::Rect { area: [x, y, w, h], round } => {
             rounded([*x, *y, *w, *h].map(|v| v as f32), *round as f32)
         }
         Mark::Polygon { corners } => {
-            let mut path = PathBuilder::new();
-            for (at, (x, y)) in corners.iter().enumerate() {
-                let (x, y) = (*x as f32, *y as f32);
-                if at == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
-            }
+            let mut path = path(corners);
             path.close();
             path.finish()
         }
-        Mark::Text { at, words, size, weight, anchor } => {
+        Mark::Text { at, words, size, weight, anchor, .. } => {
             let back = match anchor {
                 Anchor::Start => 0.0,
                 Anchor::Middle => 0.5,
@@ -120,7 +137,7 @@ fn filled(mark: &Mark) -> Option<Path> {
             let x = at.0 - back * letters::width(words, *size, *weight);
             letters::outline(words, (x, at.1), *size, *weight)
         }
-        Mark::Line { .. } | Mark::Dots { .. } => None,
+        Mark::Line { .. } | Mark::Curve { .. } | Mark::Dots { .. } => None,
     }
 }
 

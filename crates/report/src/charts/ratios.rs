@@ -1,15 +1,17 @@
 //! Charts of throughput: each kernel's rate as a ratio to the plain process.
 
+use isomark_core::Params;
 use isomark_core::payload::catalog;
 
-use super::{Chart, counts, forest, ink};
-use crate::charts::scene::Ink;
+use super::{Chart, counts, forest, ink, texts};
+use crate::charts::params;
+use crate::controls::widened;
 use crate::fmt;
 use crate::stats::verdict::Verdict;
 use crate::summary::{CellSummary, MetricSummary, Summary, Versus};
 
 /// Panels in the order of the page.
-const KINDS: [(Option<catalog::Kind>, &str); 4] = [
+pub(super) const KINDS: [(Option<catalog::Kind>, &str); 4] = [
     (Some(catalog::Kind::Compute), "Compute kernels"),
     (Some(catalog::Kind::Memory), "Memory kernels"),
     (Some(catalog::Kind::Os), "Operating-system calls"),
@@ -28,7 +30,10 @@ pub fn charts(summary: &Summary, scenario: &str) -> Vec<Chart> {
     metrics.into_iter().filter_map(|metric| chart(summary, scenario, metric)).collect()
 }
 
-fn compared<'s>(cell: &'s CellSummary, metric: &str) -> Option<(&'s MetricSummary, &'s Versus, f64)> {
+pub(super) fn compared<'s>(
+    cell: &'s CellSummary,
+    metric: &str,
+) -> Option<(&'s MetricSummary, &'s Versus, f64)> {
     let metric = cell.metric(metric)?;
     let versus = metric.versus.as_ref()?;
     Some((metric, versus, versus.ratio?))
@@ -48,8 +53,8 @@ fn chart(summary: &Summary, scenario: &str, metric: &str) -> Option<Chart> {
             runtimes.push(&cell.runtime);
         }
     }
-    let legend: Vec<(Ink, String)> =
-        runtimes.iter().map(|name| (ink(summary, name), fmt::clean(name))).collect();
+    let legend: Vec<forest::Key> =
+        runtimes.iter().map(|name| forest::Key::new(ink(summary, name), name)).collect();
     let n = counts(cells.iter().filter_map(|cell| compared(cell, metric)).map(|(_, versus, _)| versus.n));
     let title = match metric {
         "best" => "Throughput relative to the plain process, best window".to_owned(),
@@ -58,11 +63,24 @@ fn chart(summary: &Summary, scenario: &str, metric: &str) -> Option<Chart> {
     };
     let caption = format!(
         "Ratio of rates, paired within blocks ({n}), with its exact 95 % interval; right of 1 is faster. Green band: \
-         region of equivalence. Hollow points do not differ, or nothing can be said."
+         region of equivalence; hatched beside it: what this run’s A/A band adds, where it is wider than the region. Hollow points do \
+         not differ; ~: nothing can be said."
     );
+    let says =
+        texts::listing(texts::RATIOS_SAY, runtimes.iter().map(|name| said(&cells, name, metric)).collect());
     let name = format!("throughput-{}", super::file_name(metric));
     let draw = |width| forest::draw(&panels, &legend, "rate relative to process (log scale)", width);
-    Some(Chart::new((&name, scenario), title, caption, draw))
+    Some(Chart::new((&name, scenario), title, caption, draw).saying(says))
+}
+
+/// The verdicts on one runtime in numbers.
+fn said(cells: &[&CellSummary], runtime: &str, metric: &str) -> String {
+    let mine = cells.iter().filter(|cell| cell.runtime == runtime);
+    let verdicts: Vec<Verdict> = mine.filter_map(|cell| Some(compared(cell, metric)?.1.verdict)).collect();
+    let kinds = [Verdict::Slower, Verdict::Faster, Verdict::Equivalent, Verdict::Inconclusive];
+    let found = kinds.map(|kind| (verdicts.iter().filter(|verdict| **verdict == kind).count(), kind.word()));
+    let words = found.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}"));
+    format!("{} {}", fmt::clean(runtime), words.collect::<Vec<_>>().join(", "))
 }
 
 fn panel(
@@ -85,12 +103,13 @@ fn panel(
         let Some((_, versus, ratio)) = compared(cell, metric) else { continue };
         let words = fmt::ratio(ratio, versus.ci95);
         let point = forest::Point {
-            ink: ink(summary, &cell.runtime),
+            key: forest::Key::new(ink(summary, &cell.runtime), &cell.runtime),
+            band: widened(versus.region, versus.band).ratio(),
             ratio,
             ci95: versus.ci95,
             differs: !matches!(versus.verdict, Verdict::Equivalent | Verdict::Inconclusive),
             tip: format!("{} {label}: {words}, {}", cell.runtime, versus.verdict.word()),
-            words,
+            words: if versus.verdict == Verdict::Inconclusive { format!("~{words}") } else { words },
         };
         match rows.iter_mut().find(|row| row.label == label) {
             Some(row) => row.points.push(point),
@@ -101,7 +120,7 @@ fn panel(
 }
 
 /// The kernel's name, with those parameters that tell it from another row of the same kernel.
-fn labels(cells: &[&CellSummary]) -> Vec<String> {
+pub(super) fn labels(cells: &[&CellSummary]) -> Vec<String> {
     let kernel = |cell: &CellSummary| {
         cell.params.text("kernel").map_or_else(|| cell.params.to_string(), str::to_owned)
     };
@@ -110,7 +129,7 @@ fn labels(cells: &[&CellSummary]) -> Vec<String> {
         for (key, value) in cell.params.iter().filter(|(key, _)| *key != "kernel") {
             let same = cells.iter().filter(|other| kernel(other) == kernel(cell));
             if same.into_iter().any(|other| other.params.get(key) != Some(value)) {
-                text.push_str(&format!(" {key} {value}"));
+                text.push_str(&format!(", {}", params::words(&Params::new().with(key, value.clone()))));
             }
         }
         fmt::clean(&text)

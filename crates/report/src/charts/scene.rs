@@ -24,10 +24,17 @@ pub enum Ink {
     Phase(usize),
     /// Words on top of a phase's colour.
     OnPhase(usize),
+    /// Worse than the reference; its opacity says by how much.
+    Worse,
+    /// Better than the reference; its opacity says by how much.
+    Better,
 }
 
 /// Colours of runtimes and of phases that are told apart; further ones begin anew.
 pub const SERIES: usize = 8;
+
+/// The smallest em that can be read on a telephone, in pixels.
+pub const LEGIBLE: f64 = 11.0;
 
 /// Weight of a font.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +121,15 @@ pub enum Mark {
         /// Radius.
         radius: f64,
     },
+    /// A line through points, not filled.
+    Curve {
+        /// Points in order.
+        through: Vec<(f64, f64)>,
+        /// Width of the stroke.
+        width: f64,
+        /// Whether it is dashed.
+        dashed: bool,
+    },
     /// A filled polygon.
     Polygon {
         /// Corners.
@@ -131,6 +147,8 @@ pub enum Mark {
         weight: Weight,
         /// Anchor.
         anchor: Anchor,
+        /// Degrees by which it is turned about its position, clockwise.
+        turn: f64,
     },
 }
 
@@ -145,6 +163,8 @@ pub struct Item {
     pub alpha: f64,
     /// What a pointer over it is told.
     pub tip: Option<String>,
+    /// The runtime that it is of, so that a page can show one and hide another.
+    pub runtime: Option<String>,
 }
 
 /// A drawing.
@@ -167,7 +187,7 @@ impl Scene {
 
     fn put(&mut self, mark: Mark, ink: Ink) -> &mut Item {
         let at = self.items.len();
-        self.items.push(Item { mark, ink, alpha: 1.0, tip: None });
+        self.items.push(Item { mark, ink, alpha: 1.0, tip: None, runtime: None });
         &mut self.items[at]
     }
 
@@ -199,7 +219,46 @@ impl Scene {
     /// Words.
     pub fn text(&mut self, at: (f64, f64), words: &str, style: Style) -> &mut Item {
         let Style { size, weight, anchor, ink } = style;
-        self.put(Mark::Text { at, words: crate::fmt::clean(words), size, weight, anchor }, ink)
+        let size = size.max(LEGIBLE);
+        self.put(Mark::Text { at, words: crate::fmt::clean(words), size, weight, anchor, turn: 0.0 }, ink)
+    }
+
+    /// Words turned about their position, clockwise by so many degrees.
+    pub fn turned(&mut self, at: (f64, f64), words: &str, style: Style, degrees: f64) -> &mut Item {
+        let item = self.text(at, words, style);
+        if let Mark::Text { turn, .. } = &mut item.mark {
+            *turn = degrees;
+        }
+        item
+    }
+
+    /// A line through points.
+    pub fn curve(&mut self, through: Vec<(f64, f64)>, width: f64, ink: Ink) -> &mut Item {
+        self.put(Mark::Curve { through, width, dashed: false }, ink)
+    }
+
+    /// A mark of a series: shapes differ beside colours, so that no colour is needed to tell neighbours apart.
+    pub fn marker(&mut self, series: usize, (x, y): (f64, f64), radius: f64, ink: Ink) -> &mut Item {
+        // Five shapes and eight colours have no common divisor: forty series look different.
+        let corner = |dx: f64, dy: f64| (x + dx * radius, y + dy * radius);
+        match series % 5 {
+            0 => self.dots(vec![(x, y)], radius, ink),
+            1 => {
+                let side = radius * 0.9;
+                self.rect([x - side, y - side, 2.0 * side, 2.0 * side], 0.0, ink)
+            }
+            2 => self.polygon(vec![corner(0.0, -1.2), corner(1.15, 0.85), corner(-1.15, 0.85)], ink),
+            3 => self
+                .polygon(vec![corner(0.0, -1.3), corner(1.3, 0.0), corner(0.0, 1.3), corner(-1.3, 0.0)], ink),
+            _ => self.polygon(vec![corner(0.0, 1.2), corner(-1.15, -0.85), corner(1.15, -0.85)], ink),
+        }
+    }
+
+    /// Says that all marks from the one at `from` on are of this runtime.
+    pub fn own(&mut self, from: usize, runtime: &str) {
+        for item in self.items.iter_mut().skip(from) {
+            item.runtime = Some(runtime.to_owned());
+        }
     }
 
     /// A heading on a patch of background, so that no grid line runs through its words.
@@ -247,7 +306,7 @@ impl Mark {
                 *y1 += y;
                 *y2 += y;
             }
-            Self::Dots { at, .. } | Self::Polygon { corners: at } => {
+            Self::Dots { at, .. } | Self::Polygon { corners: at } | Self::Curve { through: at, .. } => {
                 for point in at {
                     point.0 += x;
                     point.1 += y;

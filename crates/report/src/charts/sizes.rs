@@ -1,19 +1,21 @@
 //! Charts of sizes, and of anything else that has a length: memory, disk, and scenarios nobody has drawn yet.
 
 use super::times::tip;
-use super::{Chart, bars, by_params, counts, file_name, heading, ink, words};
+use super::{Chart, bars, by_params, counts, file_name, ink, texts, words};
 use crate::answers::bounds;
 use crate::fmt;
 use crate::summary::{CellSummary, MetricSummary, Summary};
 
 /// What each accounting mode of memory means, for headings.
-const MODES: [(&str, &str); 10] = [
+const MODES: [(&str, &str); 12] = [
     ("pss", "PSS: shared pages in equal parts"),
     ("uss", "USS: private pages only"),
     ("rss", "RSS: shared pages in full"),
     ("cgroup", "cgroup charge, with page cache"),
     ("guest-ram", "guest RAM resident on the host"),
     ("vmm", "the monitor’s own memory"),
+    ("helpers", "helper processes of the instance"),
+    ("daemon", "the daemon that all instances share"),
     ("marginal-pss", "by PSS"),
     ("marginal-available", "by MemAvailable"),
     ("marginal-free", "by MemFree"),
@@ -46,7 +48,7 @@ pub fn memory(summary: &Summary) -> Vec<Chart> {
     let first = (!one.is_empty()).then(|| {
         let title = "Memory of one instance, by accounting mode";
         let draw = |width| bars::draw(&modes, "byte", "memory", width);
-        Chart::new(("memory-modes", "memory"), title, caption(&one), draw)
+        Chart::new(("memory-modes", "memory"), title, caption(&one), draw).saying(says(&modes))
     });
     let second = (!more.is_empty()).then(|| {
         let title = "Memory of each further instance";
@@ -54,6 +56,7 @@ pub fn memory(summary: &Summary) -> Vec<Chart> {
         Chart::new(("memory-marginal", "memory"), title, text, |width| {
             bars::draw(&slopes, "byte", "memory per instance", width)
         })
+        .saying(says(&slopes))
     });
     first.into_iter().chain(second).collect()
 }
@@ -69,11 +72,13 @@ pub fn disk(summary: &Summary) -> Vec<Chart> {
     // The parameter is the runtime's own word and belongs to the bar's label.
     let panels = split(groups(summary, &cells, &DISK, true));
     let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
-    let caption =
-        format!("Allocated bytes, medians, {n}, for each way a runtime provisions its root file system.");
-    vec![Chart::new(("disk", "disk"), "Disk of an instance, by provisioning", caption, |width| {
-        bars::draw(&panels, "byte", "allocated", width)
-    })]
+    let caption = format!(
+        "Allocated bytes, medians, {n}, for each way a runtime provisions its root file system; whiskers: exact 95 % intervals where they are wide \
+                 enough to be seen."
+    );
+    let draw = |width| bars::draw(&panels, "byte", "allocated", width);
+    let title = "Disk of an instance, by provisioning";
+    vec![Chart::new(("disk", "disk"), title, caption, draw).saying(says(&panels))]
 }
 
 /// A panel for each quantity. Those of like size share their axis; below a tenth of the largest they have another.
@@ -97,10 +102,8 @@ pub fn any(summary: &Summary, scenario: &str) -> Option<Chart> {
     let first = cells.first()?.headline()?;
     let alike = |cell: &&CellSummary| cell.headline().is_some_and(|metric| metric.unit == first.unit);
     let cells: Vec<&CellSummary> = cells.iter().copied().filter(alike).collect();
-    let found = by_params(&cells);
-    let many = found.len();
-    let groups = found.into_iter().map(|(params, cells)| bars::Group {
-        title: heading(params, many),
+    let groups = by_params(&cells).into_iter().map(|(title, cells)| bars::Group {
+        title,
         bars: cells.iter().filter_map(|cell| bar(summary, cell, cell.headline()?, false)).collect(),
     });
     let panels = [bars::Panel { title: String::new(), groups: groups.collect(), high: None }];
@@ -109,18 +112,29 @@ pub fn any(summary: &Summary, scenario: &str) -> Option<Chart> {
     let title = format!("{}: {}", fmt::clean(scenario), fmt::clean(&first.name));
     let name = file_name(scenario);
     let draw = |width| bars::draw(&panels, &first.unit, &first.name, width);
-    Some(Chart::new((&name, scenario), title, caption, draw))
+    Some(Chart::new((&name, scenario), title, caption, draw).saying(says(&panels)))
 }
 
 fn panels(summary: &Summary, cells: &[&CellSummary], names: &[(&str, &str)], own: bool) -> Vec<bars::Panel> {
-    let found = by_params(cells);
-    let many = found.len();
-    let one = |(params, cells): (&isomark_core::Params, Vec<&CellSummary>)| bars::Panel {
-        title: heading(params, many),
+    let one = |(title, cells): (String, Vec<&CellSummary>)| bars::Panel {
+        title,
         groups: groups(summary, &cells, names, own),
         high: None,
     };
-    found.into_iter().map(one).collect()
+    by_params(cells).into_iter().map(one).collect()
+}
+
+/// All bars in words.
+fn says(panels: &[bars::Panel]) -> String {
+    let groups = panels.iter().flat_map(|panel| panel.groups.iter().map(move |group| (panel, group)));
+    let said = groups.map(|(panel, group)| {
+        let names = [&panel.title, &group.title].map(String::as_str);
+        let heads: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+        let bars = group.bars.iter().take(8).map(|bar| format!("{} {}", bar.label, bar.words));
+        let between = if heads.is_empty() { "" } else { ": " };
+        format!("{}{between}{}", heads.join(", "), bars.collect::<Vec<_>>().join(", "))
+    });
+    texts::listing(texts::MEDIANS, said.collect())
 }
 
 /// One group per metric, in the order of their first appearance.
@@ -146,6 +160,7 @@ fn bar(summary: &Summary, cell: &CellSummary, metric: &MetricSummary, own: bool)
         _ => cell.runtime.clone(),
     };
     Some(bars::Bar {
+        runtime: fmt::clean(&cell.runtime),
         ink: ink(summary, &cell.runtime),
         value,
         words: fmt::quantity(&metric.unit, value, ci95),

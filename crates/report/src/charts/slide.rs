@@ -38,14 +38,43 @@ pub fn framed(chart: Scene, title: &str, caption: &str, origin: &[String]) -> Sc
 /// Words broken into lines of at most `room` pixels.
 fn wrapped(words: &str, room: f64, size: f64, weight: Weight) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in words.split_whitespace() {
+    for (blank, word) in words.split_whitespace().flat_map(pieces) {
         match lines.last_mut() {
-            Some(line) if letters::width(&format!("{line} {word}"), size, weight) <= room => {
-                line.push(' ');
-                line.push_str(word);
+            Some(line) if letters::width(&format!("{line}{blank}{word}"), size, weight) <= room => {
+                line.push_str(blank);
+                line.push_str(&word);
             }
-            _ => lines.push(letters::fitted(word, room, size, weight)),
+            _ => lines.push(letters::fitted(&word, room, size, weight)),
         }
     }
     lines
+}
+
+/// A word in the pieces between which a line may end, each with what stands before it.
+fn pieces(word: &str) -> Vec<(&'static str, String)> {
+    let mut all = vec![(" ", String::new())];
+    let mut chinese = false;
+    for letter in word.chars() {
+        let breaks = letters::breaks_before(letter) || (chinese && letter.is_ascii_alphanumeric());
+        match all.last_mut() {
+            Some((_, piece)) if !breaks || piece.is_empty() => piece.push(letter),
+            _ => all.push(("", letter.to_string())),
+        }
+        chinese = letters::chinese(letter);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_between_words_and_between_chinese_letters() {
+        let lines = |words: &str, room: f64| wrapped(words, room, 12.0, Weight::Regular);
+        assert_eq!(lines("one two", 400.0), ["one two"]);
+        assert_eq!(lines("one two", 30.0), ["one", "two"]);
+        assert_eq!(lines("运行时，运行时。", 40.0), ["运行", "时，", "运行", "时。"]);
+        assert_eq!(lines("95 % 区间。", 400.0), ["95 % 区间。"]);
+    }
 }

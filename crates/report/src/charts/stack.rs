@@ -62,14 +62,16 @@ pub fn draw(panels: &[Panel], legend: &[(Ink, String)], title: &str, width: f64)
             y += 24.0;
         }
         for row in &panel.rows {
+            let from = plot.items.len();
             lanes.label(&mut plot, y, BAR, &row.label, &row.value);
             y += lanes.head();
             bar(&mut plot, &axis, row, y);
             y += BAR;
             if !row.note.is_empty() {
-                plot.heading((lanes.left, y + 12.0), &row.note, Style::new(Ink::Muted).size(10.5));
+                plot.heading((lanes.left, y + 12.0), &row.note, Style::new(Ink::Muted).size(11.0));
                 y += 14.0;
             }
+            plot.own(from, &row.label);
             y += 9.0;
         }
         y += 5.0;

@@ -9,7 +9,7 @@ use isomark_core::Params;
 use isomark_core::record::Cell;
 
 use super::scene::{Anchor, Ink, Scene, Style, Weight};
-use super::{Chart, ink, letters};
+use super::{Chart, counts, ink, letters, texts};
 use crate::claims::estimate::taken;
 use crate::claims::file::Taken;
 use crate::claims::layers::{Layers, Storey};
@@ -56,11 +56,21 @@ pub(super) fn chart(data: &Dataset<'_>, summary: &Summary) -> Option<Chart> {
     if stacks.is_empty() {
         return None;
     }
-    let caption = "From the bottom to the top; grey: there once for all instances, coloured: each instance has its own. \
-                   Weight: memory (PSS) of one idle instance, median; the bar has its length, on one scale. The program \
-                   weighs what it weighs as a plain process; the boxes below it weigh what is left.";
+    let weights = stacks.iter().flat_map(|stack| &stack.boxes).filter_map(|one| one.weight);
+    let n = counts(weights.map(|weight| weight.n));
+    let caption = format!(
+        "From the bottom to the top; grey: there once for all instances, coloured: each instance has its own. \
+                   Weight: memory (PSS) of one idle instance, median ({n}); the bar has its length, on one scale. The program \
+                   weighs what it weighs as a plain process; the boxes below it weigh what is left."
+    );
     let draw = |width: f64| draw(&stacks, width);
-    Some(Chart::new(("layers", "claims"), "What lies below the program, and what it weighs", caption, draw))
+    let said = stacks.iter().map(|stack| {
+        let names: Vec<&str> = stack.boxes.iter().rev().map(|one| one.name.as_str()).collect();
+        format!("{}: {}", stack.name, names.join(", "))
+    });
+    let says = texts::listing(texts::LAYERS_SAY, said.collect());
+    let title = "What lies below the program, and what it weighs";
+    Some(Chart::new(("layers", "claims"), title, caption, draw).saying(says))
 }
 
 fn stack(data: &Dataset<'_>, summary: &Summary, layers: &Layers, runtime: &str) -> Option<Stack> {
@@ -146,7 +156,9 @@ fn draw(stacks: &[Stack], width: f64) -> Scene {
         let high = row.iter().map(|stack| stack.boxes.len()).max().unwrap_or(0) as f64 * (BOX + GAP);
         for (at, stack) in row.iter().enumerate() {
             let left = at as f64 * (column + APART);
+            let from = scene.items.len();
             scene.place(one(stack, column, high, most), left, top);
+            scene.own(from, &stack.name);
         }
         top = scene.height + 14.0;
     }
@@ -162,7 +174,9 @@ fn one(stack: &Stack, width: f64, high: f64, most: f64) -> Scene {
         Style::new(Ink::Text).size(13.0).medium(),
     );
     let taken = letters::room(&stack.name, 13.0, Weight::Medium) + 24.0;
-    scene.text((taken, 13.0), &stack.layer, Style::new(Ink::Muted).size(11.0));
+    if taken + letters::room(&stack.layer, 11.0, Weight::Regular) <= width {
+        scene.text((taken, 13.0), &stack.layer, Style::new(Ink::Muted).size(11.0));
+    }
     // Stacks stand on one ground, as in the drawing.
     let mut y = 22.0 + high - stack.boxes.len() as f64 * (BOX + GAP);
     for weighed in &stack.boxes {
@@ -193,7 +207,7 @@ fn storey(scene: &mut Scene, stack: &Stack, weighed: &Weighed, [y, width, most]:
     }
     let style = Style::new(Ink::Text).size(12.0);
     scene.text((7.0, y + 16.0), &fits(&weighed.name, room, 12.0), style);
-    scene.text((7.0, y + 30.0), &fits(&weighed.what, width - 12.0, 10.5), Style::new(Ink::Muted).size(10.5));
+    scene.text((7.0, y + 30.0), &fits(&weighed.what, width - 12.0, 11.0), Style::new(Ink::Muted).size(11.0));
 }
 
 /// A weight in words: a difference may be nothing, and may be less than nothing by the noise of sharing.

@@ -65,9 +65,11 @@ pub fn draw(panels: &[Panel], unit: &str, title: &str, width: f64) -> Scene {
             y += 26.0;
         }
         for row in &panel.rows {
+            let from = plot.items.len();
             lanes.label(&mut plot, y, ROW, &row.label, &row.value);
             y += lanes.head();
             one(&mut plot, &axis, row, y, width);
+            plot.own(from, &row.label);
             y += ROW + 6.0;
         }
         y += 4.0;
@@ -86,6 +88,7 @@ fn one(scene: &mut Scene, axis: &Axis, row: &Row, top: f64, width: f64) {
         (axis.at(value), middle + lift)
     });
     scene.dots(dots.collect(), 2.6, row.ink).alpha(0.5);
+    quartiles(scene, axis, row, middle);
     let bar = top + 36.0;
     if let Some([low, high]) = row.ci95 {
         let (from, to) = (axis.at(low), axis.at(high));
@@ -97,11 +100,23 @@ fn one(scene: &mut Scene, axis: &Axis, row: &Row, top: f64, width: f64) {
         let x = axis.at(floor);
         scene.dashes([x, top + 2.0, x, bar + 1.0], 1.4, Ink::Axis);
         scene.polygon(vec![(x - 4.5, bar + 8.0), (x + 4.5, bar + 8.0), (x, bar + 1.0)], Ink::Axis);
-        let style = Style::new(Ink::Muted).size(10.5);
+        let style = Style::new(Ink::Muted).size(11.0);
         // To the left, where the faster values would be, unless the picture ends there.
         let (x, anchor) = if x > 44.0 { (x - 7.0, Anchor::End) } else { (x + 7.0, Anchor::Start) };
         scene.text((x, bar + 8.0), "floor", style.anchor(anchor));
     }
+}
+
+/// The box that holds the middle half of the values.
+fn quartiles(scene: &mut Scene, axis: &Axis, row: &Row, middle: f64) {
+    let all = sorted(&row.values);
+    let at = |share: f64| all.get(((all.len() - 1) as f64 * share).round() as usize).copied();
+    // Of few values there is no middle half.
+    let Some((low, high)) = at(0.25).zip(at(0.75)).filter(|_| all.len() >= 8) else { return };
+    let [left, right] = [low, high].map(|value| axis.at(value));
+    let (top, bottom) = (middle - 13.0, middle + 13.0);
+    let corners = vec![(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
+    scene.curve(corners, 1.2, row.ink).alpha(0.8);
 }
 
 /// At most [`DOTS`] of the values: the extremes as they are, the rest thinned evenly by rank.

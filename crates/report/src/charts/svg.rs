@@ -22,10 +22,19 @@ pub fn svg(scene: &Scene, class: &str, label: &str) -> String {
         number(scene.height),
         escape(label)
     );
+    // Neighbours of one runtime stand in one group: a page shows and hides them together.
+    let mut runtime: Option<&str> = None;
     for item in &scene.items {
+        if item.runtime.as_deref() != runtime {
+            out.push_str(if runtime.is_some() { "</g>" } else { "" });
+            runtime = item.runtime.as_deref();
+            if let Some(name) = runtime {
+                let _ = write!(out, r#"<g data-runtime="{}">"#, escape(name));
+            }
+        }
         element(&mut out, item);
     }
-    out.push_str("</svg>");
+    out.push_str(if runtime.is_some() { "</g></svg>" } else { "</svg>" });
     out
 }
 
@@ -46,22 +55,36 @@ fn element(out: &mut String, item: &Item) {
             let path: String = at.iter().map(|(x, y)| format!("M{} {}h0", number(*x), number(*y))).collect();
             ("path", format!(r#"d="{path}" stroke-width="{}" stroke-linecap="round""#, number(radius * 2.0)))
         }
-        Mark::Polygon { corners } => {
-            let points: Vec<String> =
-                corners.iter().map(|(x, y)| format!("{},{}", number(*x), number(*y))).collect();
-            ("polygon", format!(r#"points="{}""#, points.join(" ")))
+        Mark::Polygon { corners } => ("polygon", format!(r#"points="{}""#, points(corners))),
+        Mark::Curve { through, width, dashed } => {
+            let dash = if *dashed { r#" stroke-dasharray="5 4""# } else { "" };
+            let points = points(through);
+            ("path", format!(r#"d="M{points}" stroke-width="{}"{dash}"#, number(*width)))
         }
-        Mark::Text { at, size, weight, anchor, .. } => ("text", text(*at, *size, *weight, *anchor)),
+        Mark::Text { at, size, weight, anchor, turn, .. } => {
+            let mut attributes = text(*at, *size, *weight, *anchor);
+            if *turn != 0.0 {
+                let [turn, x, y] = [*turn, at.0, at.1].map(number);
+                let _ = write!(attributes, r#" transform="rotate({turn} {x} {y})""#);
+            }
+            ("text", attributes)
+        }
     };
     let alpha =
         if item.alpha < 1.0 { format!(r#" opacity="{}""#, number(item.alpha)) } else { String::new() };
-    let _ = write!(out, r#"<{name} class="{}" {attributes}{alpha}"#, class(item.ink));
+    let told = item.tip.as_deref().map(escape);
+    let value = told.as_ref().map_or_else(String::new, |told| format!(r#" data-value="{told}""#));
+    let _ = write!(out, r#"<{name} class="{}" {attributes}{alpha}{value}"#, class(item.ink));
     let words = if let Mark::Text { words, .. } = &item.mark { escape(words) } else { String::new() };
-    match &item.tip {
-        Some(tip) => _ = write!(out, "><title>{}</title>{words}</{name}>", escape(tip)),
+    match told {
+        Some(told) => _ = write!(out, "><title>{told}</title>{words}</{name}>"),
         None if words.is_empty() => out.push_str("/>"),
         None => _ = write!(out, ">{words}</{name}>"),
     }
+}
+
+fn points(all: &[(f64, f64)]) -> String {
+    all.iter().map(|(x, y)| format!("{},{}", number(*x), number(*y))).collect::<Vec<_>>().join(" ")
 }
 
 fn text(at: (f64, f64), size: f64, weight: Weight, anchor: Anchor) -> String {
@@ -86,6 +109,8 @@ fn class(ink: Ink) -> String {
         Ink::Axis => "i-axis".to_owned(),
         Ink::Band => "i-band".to_owned(),
         Ink::Paper => "i-paper".to_owned(),
+        Ink::Worse => "i-worse".to_owned(),
+        Ink::Better => "i-better".to_owned(),
         Ink::Runtime(at) => format!("r{}", at % super::scene::SERIES),
         Ink::Phase(at) => format!("p{}", at % super::scene::SERIES),
         Ink::OnPhase(at) => format!("o{}", at % super::scene::SERIES),
@@ -126,11 +151,17 @@ mod tests {
         let mut scene = Scene::new(10.0);
         scene.height = 5.5;
         scene.text((1.0, 2.345), "<b>&", Style::new(Ink::Text)).tip("\"x\"");
+        scene.own(0, "a\"b");
         let text = svg(&scene, "chart", "a<b");
         assert!(
             text.contains(r#"viewBox="0 0 10 5.5""#) && text.contains(r#"aria-label="a&lt;b""#),
             "{text}"
         );
+        assert!(
+            text.contains(r#"<g data-runtime="a&quot;b"><text "#) && text.ends_with("</g></svg>"),
+            "{text}"
+        );
+        assert!(text.contains(r#" data-value="&quot;x&quot;">"#), "{text}");
         assert!(text.contains("<title>&quot;x&quot;</title>&lt;b&gt;&amp;</text>"), "{text}");
         assert_eq!([number(-0.001), number(2.0), number(1.239)], ["0", "2", "1.24"]);
     }

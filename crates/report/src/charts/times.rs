@@ -2,7 +2,7 @@
 
 use isomark_core::Phase;
 
-use super::{Chart, by_params, counts, file_name, heading, ink, shown, stack, strip};
+use super::{Chart, by_params, counts, file_name, ink, shown, stack, strip, texts};
 use crate::answers::bounds;
 use crate::charts::scene::{Ink, Scene};
 use crate::dataset::Dataset;
@@ -29,12 +29,10 @@ pub fn charts(data: &Dataset<'_>, summary: &Summary, scenario: &str) -> Vec<Char
 }
 
 fn distribution(data: &Dataset<'_>, summary: &Summary, scenario: &str, cells: &[&CellSummary]) -> Chart {
-    let groups = by_params(cells);
-    let many = groups.len();
-    let panels: Vec<strip::Panel> = groups
+    let panels: Vec<strip::Panel> = by_params(cells)
         .into_iter()
-        .map(|(params, cells)| strip::Panel {
-            title: heading(params, many),
+        .map(|(title, cells)| strip::Panel {
+            title,
             rows: cells.into_iter().filter_map(|cell| row(data, summary, cell)).collect(),
         })
         .collect();
@@ -47,12 +45,18 @@ fn distribution(data: &Dataset<'_>, summary: &Summary, scenario: &str, cells: &[
     let floors = panels.iter().flat_map(|panel| &panel.rows).any(|row| row.floor.is_some());
     let floor = if floors { " Dashed line: the floor, the least the host needs for it." } else { "" };
     let caption = format!(
-        "One dot per launch, {n} per row; line: median, bar below: its exact 95 % interval.{floor} Logarithmic axis."
+        "One dot per launch, {n} per row, none left out; outlined box: the middle half of them; line: median; bar below: its \
+         exact 95 % interval.{floor} Logarithmic axis."
     );
     let name = format!("{}-distribution", file_name(scenario));
-    Chart::new((&name, scenario), title, caption, |width| {
-        strip::draw(&panels, "ns", "time (log scale)", width)
-    })
+    let rows = panels.iter().flat_map(|panel| panel.rows.iter().map(move |row| (panel, row)));
+    let said = rows.map(|(panel, row)| {
+        let between = if panel.title.is_empty() { "" } else { ", " };
+        format!("{}{between}{} {}", row.label, panel.title, row.value)
+    });
+    let says = texts::listing(texts::MEDIANS, said.collect());
+    let draw = |width| strip::draw(&panels, "ns", "time (log scale)", width);
+    Chart::new((&name, scenario), title, caption, draw).saying(says)
 }
 
 fn row(data: &Dataset<'_>, summary: &Summary, cell: &CellSummary) -> Option<strip::Row> {
@@ -93,14 +97,9 @@ pub(super) fn tip(label: &str, metric: &MetricSummary) -> String {
 }
 
 fn phases(scenario: &str, cells: &[&CellSummary]) -> Chart {
-    let groups = by_params(cells);
-    let many = groups.len();
-    let panels: Vec<stack::Panel> = groups
+    let panels: Vec<stack::Panel> = by_params(cells)
         .into_iter()
-        .map(|(params, cells)| stack::Panel {
-            title: heading(params, many),
-            rows: cells.into_iter().map(life).collect(),
-        })
+        .map(|(title, cells)| stack::Panel { title, rows: cells.into_iter().map(life).collect() })
         .collect();
     let used = |phase: &Phase| cells.iter().any(|cell| cell.phases.iter().any(|p| p.phase == *phase));
     let legend: Vec<(Ink, String)> = Phase::ALL
@@ -114,8 +113,17 @@ fn phases(scenario: &str, cells: &[&CellSummary]) -> Chart {
          another is named, not drawn.",
         counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n))
     );
+    let said = panels.iter().flat_map(|panel| &panel.rows).map(|row| {
+        let parts = row
+            .segments
+            .iter()
+            .map(|s| format!("{} {}", Phase::ALL[s.phase % Phase::ALL.len()].word(), s.words));
+        format!("{}: {}", row.label, parts.collect::<Vec<_>>().join(", "))
+    });
+    let says = texts::listing(texts::MEDIANS, said.collect());
     let draw = |width: f64| -> Scene { stack::draw(&panels, &legend, "time", width) };
     Chart::new(("startup-phases", scenario), "Where the time of an instance’s life goes", caption, draw)
+        .saying(says)
 }
 
 fn life(cell: &CellSummary) -> stack::Row {

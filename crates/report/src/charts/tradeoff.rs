@@ -6,9 +6,9 @@
 
 use isomark_core::runtime::Kind;
 
-use super::axis::{Axis, RATIO};
-use super::scene::{Anchor, Ink, Scene, Style, Weight};
-use super::{Chart, ink, letters};
+use super::axis::{Axis, COUNT, RATIO};
+use super::scene::{Ink, Scene, Style, Weight};
+use super::{Chart, counts, ink, letters, texts};
 use crate::answers::bounds;
 use crate::fmt;
 use crate::summary::{Figure, Summary};
@@ -61,11 +61,27 @@ pub(super) fn chart(summary: &Summary) -> Option<Chart> {
     if panels.is_empty() {
         return None;
     }
-    let caption = "One point a runtime; down is better isolated, left is cheaper; bars: 95 % intervals of the cost. Upwards: \
+    let figures = summary.headline.rows.iter().flat_map(|row| row.figures.iter().flatten());
+    let n = counts(figures.map(|figure| figure.n).filter(|n| *n > 0));
+    let caption = format!(
+        "One point a runtime ({n}); down is better isolated, left is cheaper; bars: 95 % intervals of the cost. Upwards: \
                    the host’s system calls that the program (for a VM: its monitor) can make, and the share of what was \
-                   planted or read on the host that is seen inside. Neither says whether a box can be broken out of.";
+                   planted or read on the host that is seen inside. Neither says whether a box can be broken out of."
+    );
     let draw = |width: f64| draw(&panels, width);
-    Some(Chart::new(("trade-off", "claims"), "What isolation costs", caption, draw))
+    let says = texts::listing(texts::TRADE_OFF_SAYS, said(&panels));
+    Some(Chart::new(("trade-off", "claims"), "What isolation costs", caption, draw).saying(says))
+}
+
+/// Each point of the first panel in words.
+fn said(panels: &[Vec<Panel>]) -> Vec<String> {
+    panels
+        .first()
+        .and_then(|row| row.first())
+        .iter()
+        .flat_map(|panel| &panel.points)
+        .map(|p| p.tip.clone())
+        .collect()
 }
 
 fn panel(
@@ -150,16 +166,19 @@ fn one(panel: &Panel, width: f64) -> Scene {
     let axis = Axis::log(low / margin, high * margin, panel.cost.1, LEFT, width - 8.0);
     axis.draw(&mut scene, top, bottom, panel.cost.0);
     let most = panel.points.iter().map(|point| point.y).fold(0.0, f64::max);
-    let rise = Rise::new(most, top, bottom);
-    rise.draw(&mut scene, width - 8.0);
+    let rise = Axis::from_zero(most * 1.06, COUNT, bottom, top);
+    rise.draw_upright(&mut scene, LEFT, width - 8.0);
+    scene.line([LEFT, bottom, width - 8.0, bottom], 1.0, Ink::Axis);
     for point in &panel.points {
         let (x, y) = (axis.at(point.x), rise.at(point.y));
-        if let Some([from, to]) = point.ci95 {
-            scene.line([axis.at(from), y, axis.at(to), y], 2.0, point.ink);
+        let from = scene.items.len();
+        if let Some([low, high]) = point.ci95 {
+            scene.line([axis.at(low), y, axis.at(high), y], 2.0, point.ink);
         }
         mark(&mut scene, point.kind, (x, y), point.ink).tip(&*point.tip);
+        scene.own(from, &point.name);
     }
-    names(&mut scene, panel, &axis, &rise);
+    names(&mut scene, panel, &axis, &rise, [top, bottom]);
     scene
 }
 
@@ -174,42 +193,8 @@ fn mark(scene: &mut Scene, kind: Kind, (x, y): (f64, f64), ink: Ink) -> &mut sup
     }
 }
 
-/// A vertical axis from 0.
-struct Rise {
-    most: f64,
-    top: f64,
-    bottom: f64,
-    step: f64,
-}
-
-impl Rise {
-    fn new(most: f64, top: f64, bottom: f64) -> Self {
-        let most = if most > 0.0 { most * 1.08 } else { 1.0 };
-        let raw = most / 4.0;
-        let power = 10_f64.powf(raw.log10().floor());
-        let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|m| m * power);
-        let step = steps.into_iter().find(|s| *s >= raw).unwrap_or(raw);
-        Self { most, top, bottom, step }
-    }
-
-    fn at(&self, value: f64) -> f64 {
-        self.bottom - value / self.most * (self.bottom - self.top)
-    }
-
-    fn draw(&self, scene: &mut Scene, right: f64) {
-        let digits = if self.step < 0.1 { 2 } else { usize::from(self.step < 1.0) };
-        let style = Style::new(Ink::Muted).size(11.0).anchor(Anchor::End);
-        for at in 0..=(self.most / self.step) as u32 {
-            let value = f64::from(at) * self.step;
-            let y = self.at(value);
-            scene.line([LEFT, y, right, y], 1.0, if at == 0 { Ink::Axis } else { Ink::Grid });
-            scene.text((LEFT - 6.0, y + 4.0), &format!("{value:.digits$}"), style);
-        }
-    }
-}
-
 /// Names beside their marks, where none lies over another: each takes the first free place around its mark.
-fn names(scene: &mut Scene, panel: &Panel, axis: &Axis, rise: &Rise) {
+fn names(scene: &mut Scene, panel: &Panel, axis: &Axis, rise: &Axis, [top, bottom]: [f64; 2]) {
     let marks = panel.points.iter().map(|p| (axis.at(p.x), rise.at(p.y)));
     let mut taken: Vec<[f64; 4]> = marks.map(|(x, y)| [x - 7.0, y - 7.0, x + 7.0, y + 7.0]).collect();
     let bars = panel.points.iter().filter_map(|p| {
@@ -220,19 +205,24 @@ fn names(scene: &mut Scene, panel: &Panel, axis: &Axis, rise: &Rise) {
     for point in &panel.points {
         let (x, y) = (axis.at(point.x), rise.at(point.y));
         let room = letters::room(&point.name, 11.5, Weight::Regular);
-        let sides = [(9.0, 4.0), (-9.0 - room, 4.0)];
-        let rounds = [0.0, -13.0, 13.0, -26.0, 26.0, -39.0, 39.0];
-        let places = rounds.iter().flat_map(|dy| sides.iter().map(move |(dx, base)| (dx, base + dy)));
+        let sides = [(9.0, 4.0), (-9.0 - room, 4.0), (34.0, 4.0), (-34.0 - room, 4.0)];
+        let rounds = (0..14).flat_map(|at| [f64::from(at) * -13.0, f64::from(at) * 13.0]);
+        let places = rounds.flat_map(|dy| sides.iter().map(move |(dx, base)| (dx, base + dy)));
         let boxed = |(dx, dy): (&f64, f64)| [x + dx, y + dy - 10.0, x + dx + room, y + dy + 3.0];
-        let inside = |b: &[f64; 4]| {
-            b[0] >= LEFT && b[2] <= scene.width && b[1] >= rise.top - 8.0 && b[3] <= rise.bottom + 4.0
-        };
+        let inside =
+            |b: &[f64; 4]| b[0] >= LEFT && b[2] <= scene.width && b[1] >= top - 8.0 && b[3] <= bottom + 4.0;
         let apart =
             |b: &[f64; 4]| taken.iter().all(|t| b[2] <= t[0] || b[0] >= t[2] || b[3] <= t[1] || b[1] >= t[3]);
-        let all: Vec<[f64; 4]> = places.map(boxed).collect();
-        let free = all.iter().find(|b| inside(b) && apart(b)).or_else(|| all.iter().find(|b| inside(b)));
-        let Some(place) = free.copied() else { continue };
+        // Where there is no free place a name is left to the pointer and the table: two over each other say nothing.
+        let Some(place) = places.map(boxed).find(|b| inside(b) && apart(b)) else { continue };
+        let from = scene.items.len();
+        let middle = f64::midpoint(place[1], place[3]);
+        if (middle - y).abs() > 14.0 {
+            let near = if place[0] > x { place[0] - 2.0 } else { place[2].min(x) };
+            scene.line([x, y, near, middle], 0.8, Ink::Axis).alpha(0.6);
+        }
         scene.text((place[0], place[3] - 3.0), &point.name, Style::new(Ink::Text).size(11.5));
+        scene.own(from, &point.name);
         taken.push(place);
     }
 }

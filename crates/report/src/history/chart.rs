@@ -29,6 +29,8 @@ pub struct Trend {
     pub title: String,
     /// How to read it.
     pub caption: String,
+    /// What it says, for somebody who cannot see it.
+    pub says: String,
     /// Kind of host.
     pub host: String,
     /// For a page with room.
@@ -43,7 +45,7 @@ impl Trend {
     /// # Errors
     /// If it has no size that a picture can have, or encoding fails.
     pub fn png(&self) -> Result<Vec<u8>, Error> {
-        let origin = [fmt::clean(&self.host)];
+        let origin = [fmt::clean(&self.host), format!("isomark {}", env!("CARGO_PKG_VERSION"))];
         raster::png(&slide::framed(self.wide.clone(), &self.title, &self.caption, &origin))
     }
 }
@@ -88,10 +90,26 @@ fn trend(at: usize, group: &[&Series]) -> Trend {
         name: format!("history-{:03}-{scenario}-{metric}", at + 1),
         title,
         caption,
+        says: crate::charts::texts::listing(
+            crate::charts::texts::NEWEST,
+            group.iter().map(|s| said(s)).collect(),
+        ),
         host: first.host.clone(),
         wide: draw(group, WIDE),
         narrow: draw(group, NARROW),
     }
+}
+
+/// The newest value of a series and how it got there, in words.
+fn said(series: &Series) -> String {
+    let newest = series.points.last().map_or(f64::NAN, |point| point.value);
+    let percent = |change: &super::Changed| {
+        format!("{:+.1} % {}", (change.after / change.before - 1.0) * 100.0, change.direction)
+    };
+    let changes: Vec<String> = series.changes.iter().map(percent).collect();
+    let changes =
+        if changes.is_empty() { String::new() } else { format!(", changes: {}", changes.join(", ")) };
+    format!("{} {}{changes}", fmt::clean(&series.runtime), value(series, newest))
 }
 
 fn draw(group: &[&Series], width: f64) -> Scene {
@@ -99,7 +117,9 @@ fn draw(group: &[&Series], width: f64) -> Scene {
     let places = places(group);
     let mut top = 0.0;
     for (at, series) in group.iter().enumerate() {
+        let from = scene.items.len();
         panel(&mut scene, series, &places, Ink::Runtime(at), top);
+        scene.own(from, &fmt::clean(&series.runtime));
         top += HEAD + PLOT + GAP;
     }
     let style = Style::new(Ink::Muted).size(11.0);

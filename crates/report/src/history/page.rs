@@ -77,7 +77,7 @@ pub fn page(
 }
 
 fn chart(trend: &Trend, charts: &str) -> ChartView {
-    let label = format!("{}. {}", trend.title, trend.caption);
+    let label = format!("{}. {}", trend.title, trend.says);
     ChartView {
         anchor: format!("f-{}", trend.name),
         title: trend.title.clone(),

@@ -1,0 +1,163 @@
+//! What does each further instance take, and how well does a line fit it?
+//!
+//! One panel a runtime: every total that was read while more and more instances were alive, and the Theil–Sen line with
+//! the slope that the tables give. Panels have scales of their own, because what is asked is whether the points lie on a
+//! line; the slopes themselves stand above.
+
+use isomark_core::record::Cell;
+
+use super::axis::{Axis, COUNT};
+use super::scene::{Ink, Scene, Style};
+use super::{Chart, counts, ink, letters, panels, texts};
+use crate::answers::bounds;
+use crate::controls::is_control;
+use crate::dataset::Dataset;
+use crate::fmt;
+use crate::stats::median::median;
+use crate::summary::{CellSummary, Summary};
+
+/// Height of a panel's plot.
+const HIGH: f64 = 108.0;
+/// Room above a plot.
+const HEAD: f64 = 36.0;
+/// Least width of a panel.
+const LEAST: f64 = 158.0;
+
+/// A quantity: its metric, its series, and whether it grows as what is left shrinks.
+const QUANTITIES: [(&str, &str, bool); 2] =
+    [("marginal-pss", "pss", false), ("marginal-available", "available", true)];
+
+/// One panel.
+struct Panel {
+    runtime: String,
+    heading: String,
+    ink: Ink,
+    /// Instances alive and bytes taken by all of them.
+    points: Vec<(f64, f64)>,
+    slope: f64,
+    ci95: Option<[f64; 2]>,
+    words: String,
+    tip: String,
+}
+
+/// The chart of a run; none where no totals were stored.
+pub(super) fn chart(data: &Dataset<'_>, summary: &Summary) -> Option<Chart> {
+    let found = QUANTITIES.map(|quantity| quantity_panels(data, summary, quantity));
+    let rows: Vec<(&str, Vec<Panel>)> =
+        texts::TAKEN.into_iter().zip(found).filter(|(_, panels)| !panels.is_empty()).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let cells = summary.scenario("memory").filter(|cell| cell.params.number("instances").is_some());
+    let n = counts(cells.filter_map(CellSummary::headline).map(|metric| metric.n));
+    let said = rows[0].1.iter().map(|panel| format!("{} {}", panel.heading, panel.words));
+    let says = texts::listing(texts::SLOPES_SAY, said.collect());
+    let draw = |width: f64| draw(&rows, width);
+    Some(Chart::new(("memory-slopes", "memory"), texts::SLOPES, texts::slopes(&n), draw).saying(says))
+}
+
+fn quantity_panels(data: &Dataset<'_>, summary: &Summary, quantity: (&str, &str, bool)) -> Vec<Panel> {
+    let wanted = |cell: &Cell| {
+        cell.scenario == "memory" && !is_control(cell) && cell.params.number("instances").is_some()
+    };
+    let cells: Vec<usize> = (0..data.run.cells.len()).filter(|at| wanted(&data.run.cells[*at])).collect();
+    let params: Vec<_> = cells.iter().map(|at| &data.run.cells[*at].params).collect();
+    let headings = super::params::headings(&params);
+    let found = cells.iter().zip(headings);
+    found.filter_map(|(at, heading)| panel(data, summary, *at, quantity, &heading)).collect()
+}
+
+fn panel(
+    data: &Dataset<'_>,
+    summary: &Summary,
+    at: usize,
+    (metric, series, shrinks): (&str, &str, bool),
+    heading: &str,
+) -> Option<Panel> {
+    let cell = &data.run.cells[at];
+    let points: Vec<(f64, f64)> = data.cells[at]
+        .curves
+        .iter()
+        .flat_map(|trial| totals(trial.get("alive"), trial.get(series), shrinks))
+        .collect();
+    let own = summary.scenario("memory").find(|c| c.runtime == cell.runtime && c.params == cell.params)?;
+    let found = own.metric(metric)?;
+    let (slope, ci95) = (found.median?.0, bounds(found.ci95));
+    if points.len() < 2 {
+        return None;
+    }
+    let between = if heading.is_empty() { "" } else { ", " };
+    let words = match ci95 {
+        Some(ci) => format!("{} [{}]", fmt::quantity("byte", slope, ci95), fmt::interval("byte", slope, ci)),
+        None => fmt::quantity("byte", slope, None),
+    };
+    let tip = format!("{}: {words}, n = {}", cell.runtime, found.n);
+    let (runtime, ink) = (fmt::clean(&cell.runtime), ink(summary, &cell.runtime));
+    Some(Panel {
+        heading: format!("{runtime}{between}{heading}"),
+        runtime,
+        ink,
+        points,
+        slope,
+        ci95,
+        words,
+        tip,
+    })
+}
+
+/// Instances alive, and what they take together: more than with none.
+fn totals(alive: Option<&Vec<f64>>, series: Option<&Vec<f64>>, shrinks: bool) -> Vec<(f64, f64)> {
+    let (Some(alive), Some(series)) = (alive, series) else { return Vec::new() };
+    let Some(first) = series.first() else { return Vec::new() };
+    let taken = |total: &f64| if shrinks { first - total } else { total - first };
+    alive.iter().copied().zip(series.iter().map(taken)).collect()
+}
+
+fn draw(rows: &[(&str, Vec<Panel>)], width: f64) -> Scene {
+    let mut scene = Scene::new(width);
+    for (title, row) in rows {
+        let top = scene.height;
+        scene.text((0.0, top + 14.0), title, Style::new(Ink::Text).size(13.5).medium());
+        panels::place(&mut scene, row.len(), LEAST, top + 22.0, |at, width| one(&row[at], width));
+        scene.height += 8.0;
+    }
+    scene
+}
+
+fn one(panel: &Panel, width: f64) -> Scene {
+    let mut scene = Scene::new(width);
+    let fitted = letters::fitted(&panel.heading, width, 12.5, super::scene::Weight::Medium);
+    scene.text((0.0, 13.0), &fitted, Style::new(Ink::Text).medium());
+    scene.text((0.0, 28.0), &panel.words, Style::new(Ink::Muted).size(11.0));
+    let (top, bottom) = (HEAD, HEAD + HIGH);
+    let most = panel.points.iter().map(|point| point.0).fold(1.0, f64::max);
+    let middle = |of: &dyn Fn(&(f64, f64)) -> f64| median(&panel.points.iter().map(of).collect::<Vec<_>>());
+    let base = middle(&|(x, y)| y - panel.slope * x).unwrap_or(0.0);
+    let high = panel.points.iter().map(|point| point.1).fold(panel.slope * most + base, f64::max);
+    let low = panel.points.iter().map(|point| point.1).fold(0.0, f64::min);
+    let rise = Axis::linear(low, high, "byte", bottom, top);
+    let left = rise.rise_room();
+    let axis = Axis::from_zero(most, COUNT, left, width - 4.0);
+    rise.draw_upright(&mut scene, left, width - 4.0);
+    for tick in axis.ticks(42.0) {
+        let style = Style::new(Ink::Muted).size(11.0).anchor(super::scene::Anchor::Middle);
+        scene.text((axis.at(tick), bottom + 15.0), &axis.label(tick), style);
+    }
+    let place = |x: f64, y: f64| (axis.at(x), rise.at(y));
+    if let Some([from, to]) = panel.ci95 {
+        // The line turns about the middle of the points.
+        let x0 = middle(&|(x, _)| *x).unwrap_or(0.0);
+        let y0 = base + panel.slope * x0;
+        let end = |slope: f64, x: f64| place(x, y0 + slope * (x - x0));
+        let corners = vec![end(from, 0.0), end(from, most), end(to, most), end(to, 0.0)];
+        scene.polygon(corners, panel.ink).alpha(0.18).tip(&*panel.tip);
+    }
+    scene
+        .curve(vec![place(0.0, base), place(most, base + panel.slope * most)], 1.6, panel.ink)
+        .tip(&*panel.tip);
+    let dots = panel.points.iter().map(|(x, y)| place(*x, *y)).collect();
+    scene.dots(dots, 2.4, panel.ink).alpha(0.6).tip(&*panel.tip);
+    scene.height = bottom + 20.0;
+    scene.own(0, &panel.runtime);
+    scene
+}

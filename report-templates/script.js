@@ -99,7 +99,8 @@
     const cell = row.cells[at];
     const text = cell && !(cell.colSpan > 1) ? cell.textContent.trim() : "";
     if (text === "" || text === "~" || text === "–") return null;
-    return cell.dataset.sort === undefined ? text : Number(cell.dataset.sort);
+    if (cell.dataset.sort !== undefined) return Number(cell.dataset.sort);
+    return /^[-+]?\d+(\.\d+)?×?$/.test(text) ? parseFloat(text) : text;
   };
   const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
   const sortable = (table) => {
@@ -173,11 +174,11 @@
     place(x, y);
   };
   for (const chart of all("svg.chart")) {
-    const marks = () => [...chart.children].filter((mark) => !mark.classList.contains("off") && told(mark));
+    const marks = () => all("*", chart).filter((mark) => told(mark) && !mark.closest(".off"));
     chart.tabIndex = 0;
     chart.addEventListener("pointermove", (event) => {
-      const mark = event.target.closest("svg.chart > *");
-      point(mark && told(mark) ? mark : null, event.clientX, event.clientY);
+      const mark = event.target;
+      point(mark !== chart && told(mark) ? mark : null, event.clientX, event.clientY);
     });
     chart.addEventListener("pointerleave", () => point(null));
     chart.addEventListener("blur", () => point(null));

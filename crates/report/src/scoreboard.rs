@@ -5,13 +5,12 @@
 
 use serde::Serialize;
 
-use crate::charts::Chart;
 use crate::claims::outcome::{LayerOutcome, PartOutcome};
 use crate::claims::verdict::Verdict;
 use crate::claims::words;
 use crate::fmt;
 use crate::summary::{Claim, Summary};
-use crate::view::{ChartView, chart};
+use crate::view::ChartView;
 
 /// The claims on the page.
 #[derive(Clone, Debug, Serialize)]
@@ -105,20 +104,21 @@ const PUBLISHED: usize = 2;
 
 /// The claims of a summary; none where they were not judged.
 #[must_use]
-pub fn scoreboard(summary: &Summary, drawn: &[Chart]) -> Option<Scoreboard> {
+pub fn scoreboard(summary: &Summary, charts: &[ChartView]) -> Option<Scoreboard> {
     if summary.claims.is_empty() {
         return None;
     }
     let (decided, open): (Vec<&Claim>, Vec<&Claim>) = summary.claims.iter().partition(|c| was_measured(c));
-    let charts = drawn.iter().filter(|chart| chart.scenario == "claims");
-    let (tradeoff, stacks): (Vec<&Chart>, Vec<&Chart>) = charts.partition(|chart| chart.name == "trade-off");
+    let charts = charts.iter().filter(|chart| chart.scenario == "claims").cloned();
+    let (tradeoff, stacks): (Vec<ChartView>, Vec<ChartView>) =
+        charts.partition(|chart| chart.anchor == "f-trade-off");
     let missing = tradeoff.is_empty();
     Some(Scoreboard {
         answer: counts(&summary.claims),
         decided: decided.into_iter().map(claim).collect(),
         open: open.into_iter().map(claim).collect(),
-        tradeoff: tradeoff.into_iter().map(chart).collect(),
-        stacks: stacks.into_iter().map(chart).collect(),
+        tradeoff,
+        stacks,
         missing: missing.then(|| {
             "There is no chart of isolation against cost: this run did not measure isolation in two runtimes. \
              isomark run --plan claims does."

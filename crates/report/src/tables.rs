@@ -24,6 +24,8 @@ pub struct Table {
     pub columns: Vec<Heading>,
     /// Its rows.
     pub rows: Vec<Line>,
+    /// Rows that it would have had, where the page has no room for all.
+    pub of: Option<usize>,
 }
 
 /// Title of a column.
@@ -53,7 +55,7 @@ pub struct Line {
 pub struct Entry {
     /// What is read.
     pub text: String,
-    /// What it is sorted by; empty: the text.
+    /// What it is sorted by; empty: the text. Nothing and `~` come last either way.
     pub sort: String,
     /// A verdict, for its colour.
     pub verdict: String,
@@ -66,9 +68,22 @@ impl Entry {
         Self { text: text.into(), ..Self::default() }
     }
 
+    /// A number with its unit. One that is written as a plain number or a ratio is sorted by that.
     fn number(text: String, sort: f64) -> Self {
-        Self { text, sort: sort.to_string(), ..Self::default() }
+        let plain = text.trim_end_matches('×').parse::<f64>().is_ok();
+        let sort = if plain { String::new() } else { format!("{sort:.5e}") };
+        Self { text, sort, ..Self::default() }
     }
+}
+
+/// Rows that a table of details has at most: a page of every number of a large run would be slow to read and to load.
+const ROWS: usize = 300;
+
+/// The table, or its beginning and how long it would have been.
+fn shortened(mut table: Table) -> Table {
+    table.of = Some(table.rows.len()).filter(|rows| *rows > ROWS);
+    table.rows.truncate(ROWS);
+    table
 }
 
 /// A table's name as a fragment of an address: it stays the same from run to run.
@@ -116,9 +131,11 @@ pub fn details(run: &Run, summary: &Summary, scenario: &str) -> Vec<Table> {
     let mut all = Vec::new();
     if wanted.len() > cells.len() {
         let table = metrics(run, summary, &wanted, "All metrics", true);
-        all.push(Table { anchor: anchor(scenario, "metrics"), ..table });
+        all.push(shortened(Table { anchor: anchor(scenario, "metrics"), ..table }));
     }
-    all.extend(steps(summary, scenario, &cells));
+    // Each scenario launches: the same inner steps again say something new only where time is the question.
+    let timed = cells.iter().any(|cell| cell.metrics.first().is_some_and(|metric| metric.unit == "ns"));
+    all.extend(timed.then(|| steps(summary, scenario, &cells)).flatten());
     all
 }
 
@@ -220,14 +237,14 @@ impl Shape {
     }
 
     fn values(&self, metric: &MetricSummary, floor: bool, cells: &mut Vec<Entry>) {
-        let blank = || Entry { text: String::new(), sort: "-1".to_owned(), ..Entry::default() };
+        let blank = Entry::default;
         let middle = metric.median.map_or(f64::NAN, |m| m.0);
         let ci95 = bounds(metric.ci95);
         cells.push(Entry::number(fmt::quantity(&metric.unit, middle, ci95), middle));
         cells.push(Entry::words(ci95.map_or("~".to_owned(), |ci| fmt::interval(&metric.unit, middle, ci))));
         if self.p95 {
             let p95 = metric.p95.map(|p| Entry::number(fmt::quantity(&metric.unit, p.0, None), p.0));
-            cells.push(p95.unwrap_or_else(|| Entry::number("~".to_owned(), -1.0)));
+            cells.push(p95.unwrap_or_else(|| Entry::words("~")));
         }
         if self.versus {
             // A floor is no way of running things: that it is slower than a process is no news about it.
@@ -288,7 +305,7 @@ fn compared(metric: &MetricSummary, versus: &crate::summary::Versus) -> [Entry; 
             let text = format!("{sign}{}", fmt::quantity(&metric.unit, apart.median.0, None));
             (Entry::number(text, f64::MAX), "~".to_owned())
         }
-        (None, None) => (Entry::number("~".to_owned(), -1.0), "~".to_owned()),
+        (None, None) => (Entry::words("~"), "~".to_owned()),
     };
     let word = versus.verdict.word().to_owned();
     let band = versus.band.filter(|band| *band > versus.region.relative);
@@ -327,19 +344,19 @@ pub fn controls(summary: &Summary, headline: bool) -> Table {
         anchor,
         caption: caption.to_owned(),
         columns: titles(&names),
+        of: None,
         rows: wanted.iter().map(row).collect(),
     }
 }
 
 fn told(control: &Control) -> Vec<Entry> {
-    let blank = || Entry { text: String::new(), sort: "-1".to_owned(), ..Entry::default() };
+    let blank = Entry::default;
     let rates = [(control.false_alarm_rate, "false alarms"), (control.detection_rate, "found")];
     let rate = rates.into_iter().find_map(|(rate, what)| Some((rate?, what)));
     let rate = rate.map(|(rate, what)| Entry::number(format!("{} {what}", percent(rate)), rate));
-    let ratio = control.ratio.map_or_else(
-        || Entry::number("~".to_owned(), -1.0),
-        |ratio| Entry::number(fmt::ratio(ratio, control.ci95), ratio),
-    );
+    let ratio = control
+        .ratio
+        .map_or_else(|| Entry::words("~"), |ratio| Entry::number(fmt::ratio(ratio, control.ci95), ratio));
     let interval = control.ratio.zip(control.ci95).map(|(ratio, ci95)| fmt::ratio_interval(ratio, ci95));
     let band = control.band.map(|band| Entry::number(format!("± {}", percent(band)), band));
     let p = control.blocked_p.map(|p| {
@@ -394,5 +411,6 @@ fn steps(summary: &Summary, scenario: &str, cells: &[&CellSummary]) -> Option<Ta
     let start = Phase::Start.word();
     let caption =
         format!("Inner steps as the runtimes tell them (medians; the last ones lie inside {start})");
-    Some(Table { anchor: anchor(scenario, "steps"), caption, columns: titles(&names), rows })
+    let anchor = anchor(scenario, "steps");
+    Some(shortened(Table { anchor, caption, columns: titles(&names), rows, of: None }))
 }

@@ -144,15 +144,17 @@ pub struct Section {
 /// A chart in the page.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChartView {
+    /// Scenario that it belongs to.
+    pub scenario: String,
     /// Where it is on the page.
     pub anchor: String,
     /// Heading.
     pub title: String,
     /// How to read it.
     pub caption: String,
-    /// For a page with room; markup.
+    /// For a page with room; markup. Empty where the page has no room for it.
     pub wide: String,
-    /// For a telephone; markup.
+    /// For a telephone; markup. Empty where the wide one serves.
     pub narrow: String,
     /// The PNG beside the page.
     pub file: String,
@@ -162,6 +164,7 @@ pub struct ChartView {
 #[must_use]
 pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
     let info = &summary.run;
+    let charts = charts_on_page(drawn);
     let blocks = format!("{} of {} blocks", info.blocks_done, info.blocks);
     View {
         id: fmt::clean(&info.id),
@@ -170,7 +173,7 @@ pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
             info.started, info.plan, info.seed
         )),
         answer: unbroken(&answers::overall(summary)),
-        scoreboard: scoreboard(summary, drawn),
+        scoreboard: scoreboard(summary, &charts),
         kvm_class: fmt::clean(&info.host.kvm_class),
         kvm_evidence: fmt::clean(&run.host.kvm_evidence),
         host: host(run),
@@ -178,7 +181,7 @@ pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
         runtimes: runtimes(run, summary),
         columns: columns(summary),
         rows: rows(summary),
-        sections: summary.scenarios().into_iter().map(|name| section(run, summary, name, drawn)).collect(),
+        sections: summary.scenarios().into_iter().map(|name| section(run, summary, name, &charts)).collect(),
         controls: controls(summary),
         fairness: fairness(run),
         warnings: warnings(summary),
@@ -277,14 +280,14 @@ fn figure(figure: &Figure) -> FigureView {
     }
 }
 
-fn section(run: &Run, summary: &Summary, name: &str, drawn: &[Chart]) -> Section {
-    let mine = drawn.iter().filter(|chart| chart.scenario == name);
+fn section(run: &Run, summary: &Summary, name: &str, charts: &[ChartView]) -> Section {
+    let mine = charts.iter().filter(|chart| chart.scenario == name);
     Section {
         scenario: fmt::clean(name),
         anchor: anchor(name),
         question: question(name),
         answer: unbroken(&answers::of_scenario(summary, name)),
-        charts: mine.map(chart).collect(),
+        charts: mine.cloned().collect(),
         table: tables::headline(run, summary, name),
         details: tables::details(run, summary, name),
     }
@@ -301,9 +304,30 @@ fn question(scenario: &str) -> String {
     }
 }
 
-pub(crate) fn chart(chart: &Chart) -> ChartView {
+/// Bytes of drawings that a page holds at most.
+const DRAWINGS: usize = 700 << 10;
+/// Bytes from which on a drawing is not made a second time for telephones: there it is moved sideways.
+const ONCE: usize = 40 << 10;
+
+/// The charts as a page has room for them: where they are too many, the largest are in their PNG files only.
+fn charts_on_page(drawn: &[Chart]) -> Vec<ChartView> {
+    let mut all: Vec<ChartView> = drawn.iter().map(chart).collect();
+    for view in all.iter_mut().filter(|view| view.wide.len() > ONCE) {
+        view.narrow.clear();
+    }
+    let bytes = |view: &ChartView| view.wide.len() + view.narrow.len();
+    while all.iter().map(bytes).sum::<usize>() > DRAWINGS {
+        let Some(largest) = all.iter_mut().max_by_key(|view| bytes(view)) else { break };
+        largest.wide.clear();
+        largest.narrow.clear();
+    }
+    all
+}
+
+fn chart(chart: &Chart) -> ChartView {
     let label = format!("{}. {}", chart.title, chart.says);
     ChartView {
+        scenario: chart.scenario.clone(),
         anchor: format!("f-{}", charts::file_name(&chart.name)),
         title: chart.title.clone(),
         caption: chart.caption.clone(),

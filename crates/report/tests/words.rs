@@ -3,6 +3,8 @@
 //! The files of texts are compared with one another and with the keys that code and templates name. A text that nobody
 //! asks for is a mistake as well: it would be kept up to date for nothing.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -34,6 +34,8 @@ pub fn scale(unit: &str, magnitude: f64) -> Scale {
         "byte" => pick(&[(1.0, "B"), (1024.0, "KiB"), (1_048_576.0, "MiB"), (1_073_741_824.0, "GiB")]),
         "flop/s" => pick(&[(1.0, "FLOP/s"), (1e6, "MFLOP/s"), (1e9, "GFLOP/s"), (1e12, "TFLOP/s")]),
         "byte/s" => pick(&[(1.0, "B/s"), (1e3, "kB/s"), (1e6, "MB/s"), (1e9, "GB/s"), (1e12, "TB/s")]),
+        // A share and a number of things are numbers; a word after them would say nothing.
+        "ratio" | "count" => pick(&[(1.0, "")]),
         _ => {
             let mut scale = pick(&[(1.0, ""), (1e3, "k "), (1e6, "M "), (1e9, "G "), (1e12, "T ")]);
             scale.unit.push_str(&clean(unit));
@@ -67,8 +69,11 @@ pub fn decimals(value: f64, ci95: Option<[f64; 2]>) -> usize {
 #[must_use]
 pub fn quantity(unit: &str, value: f64, ci95: Option<[f64; 2]>) -> String {
     let scale = scale(unit, value);
+    if unit == "count" && value.fract() == 0.0 {
+        return scale.write(value, 0);
+    }
     let text = scale.write(value, digits(&scale, value, ci95));
-    format!("{text} {}", scale.unit)
+    format!("{text} {}", scale.unit).trim_end().to_owned()
 }
 
 /// An interval without a unit, on the scale and with the digits of its value: `1.18–1.27`.
@@ -164,6 +169,9 @@ mod tests {
         check("byte/s", 12.34e9, None, "12.3 GB/s");
         check("key/s", 31.2e6, None, "31.2 M key/s");
         check("call/s", 950.0, None, "950 call/s");
+        check("ratio", 0.2014, None, "0.201");
+        check("count", 32.0, Some([30.0, 34.0]), "32");
+        check("count", 32.5, None, "32.5");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use isomark_report::dataset::Dataset;
 use isomark_report::{Summary, summarise};
 
 /// All kinds, by the names of their files.
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "trade-off",
     "layers",
     "startup-distribution",
@@ -31,6 +31,7 @@ const KINDS: [&str; 15] = [
     "throughput-profile",
     "isolation-matrix",
     "interference",
+    "containment",
     "density-ramp",
     "reclaim",
 ];
@@ -57,6 +58,10 @@ fn run() -> Run {
                 let params = params.with("memory", 64 << 20).with("millis", 80);
                 add(name, "interference", params, ["slowdown", "excess"].map(Metric::ratio).to_vec());
             }
+        }
+        for how in ["crash", "memory"] {
+            let verdicts = ["contained", "neighbour"].map(|name| Metric::count(name).higher()).to_vec();
+            add(name, "containment", Params::new().with("how", how), verdicts);
         }
         let load = Params::new().with("load", "light").with("memory", 32 << 20);
         add(name, "density", load, vec![Metric::count("instances").higher(), Metric::time("p95-one")]);
@@ -137,6 +142,12 @@ fn fill(cell: &Cell, sample: &mut Sample) {
             sample.series.insert("alive".into(), alive.to_vec());
             sample.series.insert("p95".into(), p95.to_vec());
             sample.notes.insert("stopped by".into(), "cap".into());
+        }
+        "containment" => {
+            let fine =
+                cell.params.text("how") == Some("crash") || (place > 0.0 && sample.block.is_multiple_of(2));
+            set("contained", f64::from(u8::from(fine)));
+            set("neighbour", 1.0);
         }
         "reclaim" => set("returned", 1.0 - place * 0.3 * wobble),
         _ => return,

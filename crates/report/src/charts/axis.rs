@@ -69,8 +69,13 @@ impl Axis {
         if self.log && self.high / self.low > 3.0 { self.decades(most) } else { self.steps(most) }
     }
 
+    /// The value that decides about the unit of all: the one farthest from 0.
+    const fn largest(&self) -> f64 {
+        self.low.abs().max(self.high.abs())
+    }
+
     fn steps(&self, most: usize) -> Vec<f64> {
-        let factor = fmt::scale(&self.unit, self.high).factor;
+        let factor = fmt::scale(&self.unit, self.largest()).factor;
         let span = (self.high - self.low) / factor;
         let raw = span / most as f64;
         let power = 10_f64.powf(raw.log10().floor());
@@ -121,11 +126,11 @@ impl Axis {
             return trimmed(value);
         }
         // Across decades every tick has its own unit; along a linear axis all have the same.
-        let scale = fmt::scale(&self.unit, if self.log { value } else { self.high });
+        let scale = fmt::scale(&self.unit, if self.log { value } else { self.largest() });
         if value == 0.0 {
             "0".to_owned()
         } else {
-            format!("{} {}", trimmed(value / scale.factor), scale.unit)
+            format!("{} {}", trimmed(value / scale.factor), scale.unit).trim_end().to_owned()
         }
     }
 
@@ -153,7 +158,13 @@ impl Axis {
     /// Draws grid lines from `top` to `bottom`, the ticks below and the title under them.
     pub fn draw(&self, scene: &mut Scene, top: f64, bottom: f64, title: &str) {
         let style = Style::new(Ink::Muted).size(11.0).anchor(Anchor::Middle);
-        for tick in self.ticks(TICK) {
+        let widest = self
+            .ticks(TICK)
+            .into_iter()
+            .map(|tick| super::letters::room(&self.label(tick), 11.0, style.weight));
+        // Long labels need more room than the usual ones, or they run into each other.
+        let room = widest.fold(TICK - 12.0, f64::max) + 12.0;
+        for tick in self.ticks(room) {
             let x = self.at(tick);
             scene.line([x, top, x, bottom], 1.0, Ink::Grid);
             let label = self.label(tick);
@@ -192,6 +203,12 @@ mod tests {
         assert_eq!(labels(&axis), ["0.98×", "0.99×", "1×", "1.01×", "1.02×", "1.03×"]);
         let axis = Axis::log(0.003, 1.0, RATIO, 0.0, 300.0);
         assert_eq!(labels(&axis), ["0.01×", "0.1×", "1×"]);
+    }
+
+    #[test]
+    fn a_range_below_zero_has_one_unit() {
+        let axis = Axis::linear(-20.0 * 1_048_576.0, 0.0, "byte", 100.0, 0.0);
+        assert!(axis.ticks(30.0).iter().all(|tick| *tick == 0.0 || axis.label(*tick).ends_with(" MiB")));
     }
 
     #[test]

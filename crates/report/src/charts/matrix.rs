@@ -109,12 +109,13 @@ fn sizes(columns: &[String], groups: &[Group], width: f64) -> (Sizes, usize) {
     let (cell, widest) = if ranges { (long, long.max(WIDEST) * 1.2) } else { (short, WIDEST) };
     let longest = columns.iter().map(|name| room(name, Weight::Medium)).fold(0.0, f64::max);
     let angle = TURN.abs().to_radians();
-    let turned = longest + 6.0 > cell.max(((width - left) / columns.len().max(1) as f64).min(widest));
+    let count = columns.len().max(1);
+    // Parts of even width look better than a full one and a rest.
+    let even = |room: f64| count.div_ceil(count.div_ceil(((room / cell).floor() as usize).clamp(1, count)));
+    let turned = longest + 6.0 > ((width - left) / even(width - left) as f64).min(widest);
     // The last heading leans over the end of its column.
     let lean = if turned { (longest * angle.cos() - cell / 2.0 + 4.0).clamp(0.0, width * 0.2) } else { 0.0 };
-    let fits = (((width - left - lean) / cell).floor() as usize).clamp(1, columns.len().max(1));
-    // Parts of even width look better than a full one and a rest.
-    let abreast = columns.len().max(1).div_ceil(columns.len().max(1).div_ceil(fits));
+    let abreast = even(width - left - lean);
     let cell = ((width - left - lean) / abreast as f64).min(widest);
     let head = if turned { longest * angle.sin() + 14.0 } else { 20.0 };
     let row = if below { ROW + 13.0 } else { ROW };

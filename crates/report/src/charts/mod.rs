@@ -5,6 +5,7 @@
 
 pub mod axis;
 pub mod bars;
+mod contain;
 pub mod forest;
 mod heat;
 pub mod lanes;
@@ -103,6 +104,7 @@ pub fn charts(data: &Dataset<'_>, summary: &Summary) -> Vec<Chart> {
             "memory" => all.extend(sizes::memory(summary).into_iter().chain(slopes::chart(data, summary))),
             "interference" => all.extend(heat::chart(summary)),
             "isolation" => all.extend(seen::chart(data, summary)),
+            "containment" => all.extend(contain::chart(data, summary)),
             "density" => all.extend(ramp::chart(data, summary)),
             "disk" => all.extend(sizes::disk(summary)),
             _ => all.extend(times::charts(data, summary, scenario)),
@@ -117,10 +119,15 @@ pub fn charts(data: &Dataset<'_>, summary: &Summary) -> Vec<Chart> {
 /// Where the numbers come from, for the foot of a picture.
 fn origin(summary: &Summary) -> Vec<String> {
     let (run, host) = (&summary.run, &summary.run.host);
+    let below = match host.hypervisor.as_str() {
+        "" | "none" => String::new(),
+        "unnamed" => " · inside a virtual machine".to_owned(),
+        name => format!(" · inside a virtual machine of {name}"),
+    };
     vec![
         format!(
-            "{} · {} · {} CPUs · kernel {} · KVM class {} · cgroup {} · on {}",
-            host.name, host.cpu, host.cpus, host.kernel, host.kvm_class, host.cgroup, host.hypervisor
+            "{} · {} · {} CPUs · kernel {} · KVM class {} · cgroup {}{below}",
+            host.name, host.cpu, host.cpus, host.kernel, host.kvm_class, host.cgroup
         ),
         format!("isomark {} · run {} · plan {} · seed {}", run.isomark, run.id, run.plan, run.seed),
     ]

@@ -85,9 +85,6 @@ fn levels(seen: &Observed) -> Vec<(f64, f64)> {
 fn draw(ramps: &[Ramp], width: f64) -> Scene {
     let mut scene = Scene::new(width);
     panels::place(&mut scene, ramps.len(), LEAST, 0.0, |at, width| one(ramps, at, width));
-    let style = Style::new(Ink::Muted).size(11.0).anchor(Anchor::Middle);
-    scene.text((width / 2.0, scene.height + 8.0), texts::ALIVE, style);
-    scene.height += 14.0;
     scene
 }
 

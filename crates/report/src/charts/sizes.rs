@@ -1,7 +1,8 @@
 //! Charts of sizes, and of anything else that has a length: memory, disk, and scenarios nobody has drawn yet.
 
+use super::scene::{Ink, Scene};
 use super::times::tip;
-use super::{Chart, bars, by_params, counts, file_name, ink, texts, words};
+use super::{Chart, bars, by_params, counts, file_name, ink, matrix, texts, words};
 use crate::answers::bounds;
 use crate::fmt;
 use crate::summary::{CellSummary, MetricSummary, Summary};
@@ -42,13 +43,22 @@ pub fn memory(summary: &Summary) -> Vec<Chart> {
     let modes = panels(summary, &one, &MODES, false);
     let slopes = panels(summary, &more, &MODES, false);
     let caption = |cells: &[&CellSummary]| {
-        let n = counts(cells.iter().flat_map(|cell| &cell.metrics).filter(|m| m.n > 0).map(|m| m.n));
+        let n = counts(n(cells));
         format!("Medians, {n}; whiskers: exact 95 % intervals where they are wide enough to be seen.")
     };
     let first = (!one.is_empty()).then(|| {
         let title = "Memory of one instance, by accounting mode";
-        let draw = |width| bars::draw(&modes, "byte", "memory", width);
-        Chart::new(("memory-modes", "memory"), title, caption(&one), draw).saying(says(&modes))
+        let runtimes = one.iter().map(|cell| &cell.runtime).collect::<std::collections::BTreeSet<_>>().len();
+        // Hundreds of bars fit on no slide; a grid does.
+        let draw = |width| {
+            if runtimes > MANY {
+                grid(summary, &modes, width)
+            } else {
+                bars::draw(&modes, "byte", "memory", width)
+            }
+        };
+        let text = if runtimes > MANY { texts::grid(&counts(n(&one))) } else { caption(&one) };
+        Chart::new(("memory-modes", "memory"), title, text, draw).saying(says(&modes))
     });
     let second = (!more.is_empty()).then(|| {
         let title = "Memory of each further instance";
@@ -59,6 +69,45 @@ pub fn memory(summary: &Summary) -> Vec<Chart> {
         .saying(says(&slopes))
     });
     first.into_iter().chain(second).collect()
+}
+
+/// How often each metric of some cells was measured.
+fn n(cells: &[&CellSummary]) -> impl Iterator<Item = usize> {
+    cells.iter().flat_map(|cell| &cell.metrics).filter(|m| m.n > 0).map(|m| m.n)
+}
+
+/// Runtimes from which on bars become a grid of numbers.
+const MANY: usize = 8;
+
+/// The values of bars as a grid with a runtime a column; the ground is the stronger the more it is.
+fn grid(summary: &Summary, panels: &[bars::Panel], width: f64) -> Scene {
+    let bars = || panels.iter().flat_map(|panel| &panel.groups).flat_map(|group| &group.bars);
+    let rows = summary.headline.rows.iter().map(|row| fmt::clean(&row.runtime));
+    let columns: Vec<String> = rows.filter(|name| bars().any(|bar| bar.runtime == *name)).collect();
+    let most = bars().map(|bar| bar.value).fold(1.0, f64::max);
+    let one = |bar: &bars::Bar| {
+        // Doublings below the largest: sizes of runtimes are powers apart.
+        let strength = (1.0 - (most / bar.value.max(1.0)).log2() / 12.0).clamp(0.0, 1.0);
+        let ground = Some((Ink::Worse, 0.04 + 0.42 * strength));
+        let (words, tip) = (bar.words.clone(), bar.tip.clone());
+        matrix::Cell { ground, words, range: String::new(), sign: matrix::Sign::None, tip }
+    };
+    let row = |group: &bars::Group| matrix::Row {
+        label: group.title.clone(),
+        note: String::new(),
+        cells: columns
+            .iter()
+            .map(|name| group.bars.iter().find(|bar| bar.runtime == *name).map(one))
+            .collect(),
+    };
+    let groups: Vec<matrix::Group> = panels
+        .iter()
+        .map(|panel| matrix::Group {
+            title: panel.title.clone(),
+            rows: panel.groups.iter().map(row).collect(),
+        })
+        .collect();
+    matrix::draw(&columns, &groups, width)
 }
 
 /// Disk of one instance for each way of provisioning its root.
@@ -109,7 +158,9 @@ pub fn any(summary: &Summary, scenario: &str) -> Option<Chart> {
     let panels = [bars::Panel { title: String::new(), groups: groups.collect(), high: None }];
     let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
     let caption = format!("Medians, {n}; whiskers: exact 95 % intervals.");
-    let title = format!("{}: {}", fmt::clean(scenario), fmt::clean(&first.name));
+    let known = texts::TITLES.iter().find(|(s, m, _)| (*s, *m) == (scenario, first.name.as_str()));
+    let own = || format!("{}: {}", fmt::clean(scenario), fmt::clean(&first.name));
+    let title = known.map_or_else(own, |(.., title)| (*title).to_owned());
     let name = file_name(scenario);
     let draw = |width| bars::draw(&panels, &first.unit, &first.name, width);
     Some(Chart::new((&name, scenario), title, caption, draw).saying(says(&panels)))

@@ -74,7 +74,7 @@ mod tests {
         let lines = |words: &str, room: f64| wrapped(words, room, 12.0, Weight::Regular);
         assert_eq!(lines("one two", 400.0), ["one two"]);
         assert_eq!(lines("one two", 30.0), ["one", "two"]);
-        assert_eq!(lines("运行时，运行时。", 40.0), ["运行", "时，", "运行", "时。"]);
+        assert_eq!(lines("运行时，运行时。", 40.0), ["运行", "时，运", "行时。"]);
         assert_eq!(lines("95 % 区间。", 400.0), ["95 % 区间。"]);
     }
 }

@@ -124,6 +124,22 @@ fn draw(rows: &[(&str, Vec<Panel>)], width: f64) -> Scene {
     scene
 }
 
+/// The numbers of instances at which was measured, as far as they have room.
+fn levels(scene: &mut Scene, panel: &Panel, axis: &Axis, y: f64) {
+    let mut all: Vec<f64> = panel.points.iter().map(|point| point.0).collect();
+    all.sort_by(f64::total_cmp);
+    all.dedup();
+    let style = Style::new(Ink::Muted).size(11.0).anchor(super::scene::Anchor::Middle);
+    let mut end = f64::NEG_INFINITY;
+    for level in all {
+        let half = letters::room(&axis.label(level), 11.0, style.weight) / 2.0 + 2.0;
+        if axis.at(level) - half >= end {
+            scene.text((axis.at(level), y), &axis.label(level), style);
+            end = axis.at(level) + half;
+        }
+    }
+}
+
 fn one(panel: &Panel, width: f64) -> Scene {
     let mut scene = Scene::new(width);
     let fitted = letters::fitted(&panel.heading, width, 12.5, super::scene::Weight::Medium);
@@ -139,10 +155,7 @@ fn one(panel: &Panel, width: f64) -> Scene {
     let left = rise.rise_room();
     let axis = Axis::from_zero(most, COUNT, left, width - 4.0);
     rise.draw_upright(&mut scene, left, width - 4.0);
-    for tick in axis.ticks(42.0) {
-        let style = Style::new(Ink::Muted).size(11.0).anchor(super::scene::Anchor::Middle);
-        scene.text((axis.at(tick), bottom + 15.0), &axis.label(tick), style);
-    }
+    levels(&mut scene, panel, &axis, bottom + 15.0);
     let place = |x: f64, y: f64| (axis.at(x), rise.at(y));
     if let Some([from, to]) = panel.ci95 {
         // The line turns about the middle of the points.

@@ -12,8 +12,10 @@ use crate::stats::median::sorted;
 const DOTS: usize = 300;
 /// Extreme values that are kept on each side when dots are chosen.
 const ENDS: usize = 25;
-/// Height of a row's plot.
-const ROW: f64 = 46.0;
+/// Height of a row's plot, and of one among many.
+const ROWS: [f64; 2] = [46.0, 34.0];
+/// Rows from which on there are many.
+const MANY: usize = 12;
 
 /// The values of one runtime.
 #[derive(Clone, Debug)]
@@ -57,6 +59,7 @@ pub fn draw(panels: &[Panel], unit: &str, title: &str, width: f64) -> Scene {
         return scene;
     }
     let axis = Axis::log(low, high, unit, lanes.left, lanes.right);
+    let row_high = ROWS[usize::from(rows().count() >= MANY)];
     let mut plot = Scene::new(width);
     let mut y = 4.0;
     for panel in panels {
@@ -66,11 +69,11 @@ pub fn draw(panels: &[Panel], unit: &str, title: &str, width: f64) -> Scene {
         }
         for row in &panel.rows {
             let from = plot.items.len();
-            lanes.label(&mut plot, y, ROW, &row.label, &row.value);
+            lanes.label(&mut plot, y, row_high, &row.label, &row.value);
             y += lanes.head();
-            one(&mut plot, &axis, row, y, width);
+            one(&mut plot, &axis, row, [y, width, row_high]);
             plot.own(from, &row.label);
-            y += ROW + 6.0;
+            y += row_high + 6.0;
         }
         y += 4.0;
     }
@@ -79,17 +82,19 @@ pub fn draw(panels: &[Panel], unit: &str, title: &str, width: f64) -> Scene {
     scene
 }
 
-fn one(scene: &mut Scene, axis: &Axis, row: &Row, top: f64, width: f64) {
-    scene.rect([0.0, top, width, ROW], 0.0, Ink::Paper).alpha(0.0).tip(&*row.tip);
-    let middle = top + 17.0;
+fn one(scene: &mut Scene, axis: &Axis, row: &Row, [top, width, high]: [f64; 3]) {
+    scene.rect([0.0, top, width, high], 0.0, Ink::Paper).alpha(0.0).tip(&*row.tip);
+    // The last ten pixels are the interval's.
+    let half = (high - 12.0) / 2.0;
+    let middle = top + half;
     let dots = chosen(&row.values).into_iter().enumerate().map(|(i, value)| {
         // Golden-ratio jitter: even and always the same.
-        let lift = ((i as f64 * 0.618_033_988_75).fract() - 0.5) * 22.0;
+        let lift = ((i as f64 * 0.618_033_988_75).fract() - 0.5) * (2.0 * half - 12.0);
         (axis.at(value), middle + lift)
     });
     scene.dots(dots.collect(), 2.6, row.ink).alpha(0.5);
-    quartiles(scene, axis, row, middle);
-    let bar = top + 36.0;
+    quartiles(scene, axis, row, [middle - half + 4.0, middle + half - 4.0]);
+    let bar = top + high - 10.0;
     if let Some([low, high]) = row.ci95 {
         let (from, to) = (axis.at(low), axis.at(high));
         scene.rect([from - 1.0, bar - 3.0, to - from + 2.0, 6.0], 2.0, row.ink).alpha(0.45);
@@ -108,13 +113,12 @@ fn one(scene: &mut Scene, axis: &Axis, row: &Row, top: f64, width: f64) {
 }
 
 /// The box that holds the middle half of the values.
-fn quartiles(scene: &mut Scene, axis: &Axis, row: &Row, middle: f64) {
+fn quartiles(scene: &mut Scene, axis: &Axis, row: &Row, [top, bottom]: [f64; 2]) {
     let all = sorted(&row.values);
     let at = |share: f64| all.get(((all.len() - 1) as f64 * share).round() as usize).copied();
     // Of few values there is no middle half.
     let Some((low, high)) = at(0.25).zip(at(0.75)).filter(|_| all.len() >= 8) else { return };
     let [left, right] = [low, high].map(|value| axis.at(value));
-    let (top, bottom) = (middle - 13.0, middle + 13.0);
     let corners = vec![(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
     scene.curve(corners, 1.2, row.ink).alpha(0.8);
 }

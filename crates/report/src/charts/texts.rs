@@ -30,14 +30,21 @@ pub const SLOPES_SAY: &str = "Each further instance takes, by PSS: ";
 pub fn slopes(n: &str) -> String {
     format!(
         "Dots: totals over the number of instances alive, all trials ({n}); line: Theil–Sen, the median slope of the trials; shade: \
-         its exact 95 % interval; above: bytes for each further instance. Each panel has a scale of its own."
+         its exact 95 % interval; above: bytes for each further instance. The first one also \
+         carries what all share. Each panel has a scale of its own."
+    )
+}
+
+/// How to read sizes as a grid.
+#[must_use]
+pub fn grid(n: &str) -> String {
+    format!(
+        "Medians, {n}; the stronger the ground, the more, in doublings; empty: this runtime has no such thing. Intervals: in the table."
     )
 }
 
 /// Title of the ramp.
 pub const RAMP: &str = "Requests while more and more instances are alive";
-/// Title of the horizontal axis of the ramp.
-pub const ALIVE: &str = "instances alive (log scale)";
 /// Before what the ramp says.
 pub const RAMP_SAYS: &str = "Instances that passed, and what stopped the ramp: ";
 
@@ -45,7 +52,8 @@ pub const RAMP_SAYS: &str = "Instances that passed, and what stopped the ramp: "
 #[must_use]
 pub fn ramp(n: &str) -> String {
     format!(
-        "95th percentile of a request at each level, median of the ramps ({n}); upwards is slower, all panels share both axes; \
+        "95th percentile of a request at each level, median of the ramps ({n}); upwards is slower, rightwards are more instances \
+         (logarithmic axes, the same for all panels); \
          grey: the other runtimes; dashed: twice the time with one instance. A cap is a lower bound, not a limit."
     )
 }
@@ -86,7 +94,7 @@ pub const PROFILE_SAYS: &str = "Kernels of which a runtime differs from the plai
 pub fn profile(n: &str) -> String {
     format!(
         "Rate of the plain process (median, best window) and each runtime’s rate as its multiple, paired within blocks ({n}). \
-         Orange: slower, blue: faster, the stronger the more; green: equivalent within the region; grey with ~: nothing can be said. Brackets, where there is room: exact 95 % intervals."
+         Orange: slower, blue: faster, the stronger the more; green: equivalent within the region; grey with ~: nothing can be said; empty: not measured. Brackets, where there is room: exact 95 % intervals."
     )
 }
 
@@ -100,7 +108,7 @@ pub const INTERFERENCE_SAYS: &str = "Slowdown beside its worst neighbour: ";
 pub fn interference(n: &str) -> String {
     format!(
         "Time of a victim beside the storm over its time alone, medians ({n}); 1.00× is undisturbed, 2.0× on the same core is fair \
-         sharing. The stronger the orange, the worse; ~: the interval includes 1. Brackets, where there is room: exact 95 % intervals."
+         sharing. The stronger the orange, the worse; ~: no interval that leaves out 1; empty: not measured. Brackets, where there is room: exact 95 % intervals."
     )
 }
 
@@ -131,3 +139,35 @@ pub fn matrix(n: &str) -> String {
          only if what is told inside is the host’s. None of this says whether a box can be broken out of."
     )
 }
+
+/// Title of the matrix of containment.
+pub const CONTAINMENT: &str = "When a program goes wrong, what stays inside";
+/// Before what the matrix of containment says.
+pub const CONTAINMENT_SAYS: &str = "Ways of going wrong that were contained in every trial: ";
+/// Metrics of containment with their headings.
+pub const CONTAINED: [(&str, &str); 3] = [
+    ("contained", "Ended or refused at its limits, processes gone"),
+    ("neighbour", "The neighbour still answers"),
+    ("host", "A fresh instance starts"),
+];
+/// A cell of the matrix of containment.
+pub const YES: &str = "yes";
+/// A cell of the matrix of containment.
+pub const NO: &str = "no";
+
+/// How to read the matrix of containment.
+#[must_use]
+pub fn containment(n: &str) -> String {
+    format!(
+        "Each way of going wrong in each runtime ({n}): yes: in all of them, no: in none, else in how many; empty: not measured. \
+         Where only the program’s own bound held, it counts as not contained."
+    )
+}
+
+/// Titles of charts of a headline metric: scenario, metric, title.
+pub const TITLES: [(&str, &str, &str); 4] = [
+    ("creation", "rate", "Instances made in a second"),
+    ("reclaim", "returned", "Share of touched memory that comes back to the host"),
+    ("utilisation", "utilisation", "Share of the host’s capacity that was served in time"),
+    ("density", "instances", "Instances that passed before a rule stopped the ramp"),
+];

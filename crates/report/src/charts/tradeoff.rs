@@ -207,17 +207,23 @@ fn names(scene: &mut Scene, panel: &Panel, axis: &Axis, rise: &Axis, [top, botto
         let room = letters::room(&point.name, 11.5, Weight::Regular);
         let sides = [(9.0, 4.0), (-9.0 - room, 4.0), (34.0, 4.0), (-34.0 - room, 4.0)];
         let rounds = (0..14).flat_map(|at| [f64::from(at) * -13.0, f64::from(at) * 13.0]);
-        let places = rounds.flat_map(|dy| sides.iter().map(move |(dx, base)| (dx, base + dy)));
-        let boxed = |(dx, dy): (&f64, f64)| [x + dx, y + dy - 10.0, x + dx + room, y + dy + 3.0];
+        let places = rounds.flat_map(|dy| sides.iter().map(move |(dx, base)| (*dx, base + dy)));
+        let mut places: Vec<(f64, f64)> = places.collect();
+        // The nearest free place first: a name far from its mark is taken for another's.
+        let far = |(dx, dy): &(f64, f64)| {
+            (dy - 4.0).abs() + if dx.abs() < 30.0 || dx + room == -9.0 { 0.0 } else { 20.0 }
+        };
+        places.sort_by(|a, b| far(a).total_cmp(&far(b)));
+        let boxed = |(dx, dy): (f64, f64)| [x + dx, y + dy - 10.0, x + dx + room, y + dy + 3.0];
         let inside =
             |b: &[f64; 4]| b[0] >= LEFT && b[2] <= scene.width && b[1] >= top - 8.0 && b[3] <= bottom + 4.0;
         let apart =
             |b: &[f64; 4]| taken.iter().all(|t| b[2] <= t[0] || b[0] >= t[2] || b[3] <= t[1] || b[1] >= t[3]);
         // Where there is no free place a name is left to the pointer and the table: two over each other say nothing.
-        let Some(place) = places.map(boxed).find(|b| inside(b) && apart(b)) else { continue };
+        let Some(place) = places.into_iter().map(boxed).find(|b| inside(b) && apart(b)) else { continue };
         let from = scene.items.len();
         let middle = f64::midpoint(place[1], place[3]);
-        if (middle - y).abs() > 14.0 {
+        if (middle - y).abs() > 8.0 || place[0] - x > 12.0 || x - place[2] > 12.0 {
             let near = if place[0] > x { place[0] - 2.0 } else { place[2].min(x) };
             scene.line([x, y, near, middle], 0.8, Ink::Axis).alpha(0.6);
         }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use isomark_core::{Ability, Origin, Params, Refusal, Value};
+use isomark_core::{Ability, Features, Origin, Params, Refusal, Value};
 
 /// What a parameter must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,8 @@ pub(crate) enum Is {
 }
 
 /// What every scenario hands on to the runtime.
-const COMMON: [(&str, Is); 3] = [("memory", Is::Number), ("pages", Is::Word), ("provision", Is::Word)];
+const COMMON: [(&str, Is); 4] =
+    [("memory", Is::Number), ("pages", Is::Word), ("provision", Is::Word), ("cpu", Is::Word)];
 
 /// What a start begins with, for the scenarios that may be told.
 pub(crate) const ORIGIN: (&str, Is) = ("origin", Is::Word);
@@ -49,6 +50,10 @@ pub(crate) fn check(scenario: &str, params: &Params, own: &[(&str, Is)]) -> Resu
             && !matches!(value, Value::Text(text) if ["small", "huge"].contains(&text.as_str()))
         {
             return Err(Refusal::Input(format!("{scenario}: pages = {value} is neither small nor huge")));
+        }
+        if let ("cpu", Value::Text(word)) = (name, value) {
+            let known = word.parse::<Features>();
+            known.map_err(|e| Refusal::Input(format!("{scenario}: {e}")))?;
         }
         if !fits {
             let must = if *is == Is::Word { "word" } else { "number" };
@@ -114,10 +119,12 @@ mod tests {
     fn a_slip_of_the_pen_is_no_silent_default() {
         refused(
             &Params::new().with("cahce", "cold"),
-            "\"cahce\" is none of cache, n, memory, pages, provision",
+            "\"cahce\" is none of cache, n, memory, pages, provision, cpu",
         );
         refused(&Params::new().with("pages", "big"), "pages = big is neither small nor huge");
         refused(&Params::new().with("cache", 1), "cache = 1 must be a word");
+        refused(&Params::new().with("cpu", "sse9"), "s: cpu = \"sse9\"");
+        refused(&Params::new().with("cpu", 1), "cpu = 1 must be a word");
         refused(&Params::new().with("n", "big"), "n = big must be a number");
         let fine = Params::new().with("cache", "cold").with("n", 1).with("memory", 1 << 20);
         assert_eq!(check("s", &fine, &[("cache", Is::Word), ("n", Is::Number)]), Ok(()));

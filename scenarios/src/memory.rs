@@ -138,9 +138,12 @@ fn marginal(trial: &Trial<'_>, most: u64) -> Result<(), Error> {
     alive.into_iter().try_for_each(end)
 }
 
+/// One of a point's totals.
+type Total = fn(&Point) -> f64;
+
 /// The points that the slopes were laid through.
 fn tell(trial: &Trial<'_>, points: &[Point]) {
-    let totals: [(&str, fn(&Point) -> f64); 4] =
+    let totals: [(&str, Total); 4] =
         [("alive", |p| p.alive), ("pss", |p| p.pss), ("available", |p| p.available), ("free", |p| p.free)];
     for (name, of) in totals {
         trial.series(name, points.iter().map(of).collect());

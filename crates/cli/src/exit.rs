@@ -45,7 +45,7 @@ pub(crate) fn code(error: &anyhow::Error) -> u8 {
         return *code;
     }
     match error.downcast_ref::<Error>() {
-        Some(Error::Input(_)) => USAGE,
+        Some(Error::Input(_) | Error::Damaged(_)) => USAGE,
         Some(Error::WrongAnswer(_)) => WRONG,
         _ => INTERNAL,
     }
@@ -63,6 +63,7 @@ mod tests {
     #[test]
     fn every_kind_of_failure_has_its_code() {
         assert_eq!(code(&Error::Input("x".into()).into()), USAGE);
+        assert_eq!(code(&Error::Damaged("x".into()).into()), USAGE);
         assert_eq!(code(&Error::WrongAnswer("x".into()).into()), WRONG);
         assert_eq!(code(&Error::os("x", io::Error::other("y")).into()), INTERNAL);
         assert_eq!(code(&With(NOTHING, "x".into()).into()), NOTHING);

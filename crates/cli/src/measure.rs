@@ -141,6 +141,10 @@ pub(crate) fn carry_out(
     let code = match end {
         End::Signal(signal) => exit::of_signal(signal),
         _ if sink.wrong => exit::WRONG,
+        _ if sink.damaged.is_some() => {
+            eprintln!("isomark: {}", sink.damaged.unwrap_or_default());
+            exit::USAGE
+        }
         _ => exit::FINE,
     };
     Ok((end, code))

@@ -18,6 +18,8 @@ pub(crate) struct Progress {
     precision: Option<Precision>,
     /// Whether a payload answered wrongly.
     pub wrong: bool,
+    /// What was found damaged first, in words.
+    pub damaged: Option<String>,
     /// Trials that failed.
     pub failed: usize,
 }
@@ -30,7 +32,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(0), target);
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} trials, {eta} left  {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { writer, bar, precision, wrong: false, failed: 0 }
+        Self { writer, bar, precision, wrong: false, damaged: None, failed: 0 }
     }
 
     /// Takes the bar away.
@@ -56,6 +58,9 @@ impl Sink for Progress {
                 if let Outcome::Failed(failure) = &sample.outcome {
                     self.failed += 1;
                     self.wrong |= failure.kind == "wrong-answer";
+                    if failure.kind == "damaged" {
+                        self.damaged.get_or_insert_with(|| failure.message.clone());
+                    }
                 }
                 self.precision.iter_mut().for_each(|p| p.add(sample));
                 self.writer.sample(sample)

@@ -44,6 +44,10 @@ pub enum Error {
     /// The input (a program, a parameter) is at fault. Ends the command with exit code 2.
     #[error("{0}")]
     Input(String),
+    /// A file that instances are made of is not what it was when it was checked or written. Ends the command with exit code 2,
+    /// also where it is found in the middle of a run.
+    #[error("{0}")]
+    Damaged(String),
     /// Cleaning up failed, perhaps after the work had failed already: both are kept.
     #[error("clean-up failed: {}{}", .cleanup.chain(), after(.work.as_deref()))]
     Cleanup {
@@ -92,6 +96,7 @@ impl Error {
             Self::Died { .. } => "died",
             Self::Unsupported(_) => "unsupported",
             Self::Input(_) => "input",
+            Self::Damaged(_) => "damaged",
             Self::Cleanup { .. } => "clean-up",
         }
     }

@@ -7,6 +7,7 @@ pub mod account;
 pub mod clock;
 pub mod cpus;
 pub mod error;
+pub mod features;
 pub mod image;
 pub mod ledger;
 pub mod metric;
@@ -26,6 +27,7 @@ pub mod trial;
 pub mod variant;
 
 pub use error::{Error, Unavailable};
+pub use features::Features;
 pub use image::Image;
 pub use isomark_payload as payload;
 pub use metric::{Better, Metric};

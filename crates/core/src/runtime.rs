@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Unavailable};
+use crate::features::Features;
 use crate::image::Image;
 use crate::payload::{Job, Reply};
 use crate::phase::Phase;
@@ -129,6 +130,8 @@ pub enum Ability {
     Snapshot,
     /// Instances are kept that wait for their start.
     Pool,
+    /// Features of the CPU can be hidden from the program.
+    Features,
 }
 
 impl Ability {
@@ -145,6 +148,7 @@ impl Ability {
             Self::Snapshot => "starting from a snapshot",
             Self::Pool => "a pool of instances that wait for their start",
             Self::Limits => "limits on memory, CPU time and tasks",
+            Self::Features => "hiding features of the CPU",
         }
     }
 }
@@ -157,6 +161,9 @@ pub struct Identity {
     pub version: String,
     /// What it can do.
     pub can: Vec<Ability>,
+    /// What it can do elsewhere and not here, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cannot: Vec<(Ability, String)>,
     /// Phases that are done inside another phase: `(phase, inside which)`. Shown as "in start", never as 0.9 µs.
     pub folded: Vec<(Phase, Phase)>,
     /// Ways in which it can provision a root file system; the first is the default.
@@ -222,6 +229,8 @@ pub struct Spec {
     pub huge_pages: bool,
     /// What a start begins with.
     pub origin: Origin,
+    /// What the program is shown of the CPU.
+    pub cpu: Features,
     /// Bound on every blocking call.
     pub deadline: Duration,
 }

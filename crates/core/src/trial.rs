@@ -14,6 +14,7 @@ use crate::account;
 use crate::clock::{monotonic_ns, process_cpu_ns};
 use crate::cpus;
 use crate::error::Error;
+use crate::features::Features;
 use crate::image::Image;
 use crate::params::Params;
 use crate::payload::data::Xoshiro;
@@ -150,6 +151,8 @@ impl<'a> Trial<'a> {
             provision: self.params.text("provision").map(str::to_owned),
             huge_pages: self.params.text("pages") != Some("small"),
             origin: self.params.text("origin").map(Origin::of).unwrap_or_default(),
+            // A word that means nothing was refused before the first trial.
+            cpu: self.params.text("cpu").and_then(|word| word.parse().ok()).unwrap_or_default(),
             deadline: self.bench.deadline,
         }
     }
@@ -168,7 +171,7 @@ impl<'a> Trial<'a> {
         let began_ns = monotonic_ns();
         self.log().began_ns.get_or_insert(began_ns);
         let (instance, _) = self.timed(Phase::Create, || self.runtime.create(spec))?;
-        Ok(Sandbox { trial: self, instance, began_ns, ready_ns: began_ns })
+        Ok(Sandbox { trial: self, instance, cpu: spec.cpu.clone(), began_ns, ready_ns: began_ns })
     }
 
     /// Time since the first `create` of this trial began; none yet, no time. For bounds, not for results.
@@ -308,20 +311,25 @@ fn spin(began: u64, thousandths: u64) {
 pub struct Sandbox<'t> {
     trial: &'t Trial<'t>,
     instance: Box<dyn Instance>,
+    cpu: Features,
     began_ns: u64,
     ready_ns: u64,
 }
 
 impl Sandbox<'_> {
-    /// Starts the program.
+    /// Starts the program. Where features of the CPU are hidden from it, it is asked afterwards whether they are.
     ///
     /// # Errors
-    /// What the runtime says.
+    /// What the runtime says, or [`Error::WrongAnswer`] if the program sees what it should not.
     pub fn start(&mut self) -> Result<(), Error> {
         let instance = &mut self.instance;
         self.trial.timed(Phase::Start, || instance.start())?;
         self.ready_ns = monotonic_ns();
-        Ok(())
+        if self.cpu.is_host() {
+            return Ok(());
+        }
+        // Outside of what is timed, and of what is recorded as a job.
+        self.cpu.check(&self.instance.run(&Job::Features)?)
     }
 
     /// When its `create` began and when its `start` was done, in ns of the one clock.

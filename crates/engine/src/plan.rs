@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use isomark_core::record::{Cell, RuntimeRecord, Skip};
 use isomark_core::{
-    Ability, Bench, Error, Identity, Kind, Params, Refusal, Runtime, Scenario, Unavailable, Value,
+    Ability, Bench, Error, Features, Identity, Kind, Params, Refusal, Runtime, Scenario, Unavailable, Value,
 };
 use serde::Deserialize;
 
@@ -215,7 +215,7 @@ fn of_runtime(
             Err(Refusal::Host(why)) => (params, Some(why)),
             Err(Refusal::Input(why)) => return Err(Error::Input(why)),
         };
-        let needs = (scenario.needs)(&params);
+        let needs = [(scenario.needs)(&params), hidden(&params)].concat();
         // A floor is no runtime to ask questions of: it stands beside the startup of one and nowhere else.
         if floor && !needs.is_empty() {
             continue;
@@ -235,6 +235,12 @@ fn of_runtime(
     Ok(cells)
 }
 
+/// What a runtime must be able to do for the CPU that an instance is to be shown, whatever it is asked.
+fn hidden(params: &Params) -> Vec<Ability> {
+    let cpu = params.text("cpu").and_then(|word| word.parse::<Features>().ok()).unwrap_or_default();
+    if cpu.is_host() { Vec::new() } else { vec![Ability::Features] }
+}
+
 fn missing(found: &Found<'_>, params: &Params, needs: &[Ability]) -> Option<Unavailable> {
     let identity = found.probe.as_ref().ok()?;
     let ways = &identity.provisions;
@@ -247,6 +253,10 @@ fn missing(found: &Found<'_>, params: &Params, needs: &[Ability]) -> Option<Unav
         return Some(Unavailable::new(reason, remedy));
     }
     let lacking = needs.iter().find(|need| !identity.can.contains(need))?;
+    if let Some((_, why)) = identity.cannot.iter().find(|(ability, _)| ability == lacking) {
+        let reason = format!("{} does not offer {} here: {why}", found.runtime.name(), lacking.word());
+        return Some(Unavailable::new(reason, "nothing to do on this host; another can"));
+    }
     let reason = format!("{} does not offer {}", found.runtime.name(), lacking.word());
     Some(Unavailable::new(reason, "nothing to do: this is how the runtime is"))
 }

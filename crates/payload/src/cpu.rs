@@ -103,6 +103,27 @@ fn told_hz() -> u64 {
     (crystal * numerator).checked_div(denominator).unwrap_or(0)
 }
 
+/// The words of CPUID that tell of instructions, as `LEAF:SUBLEAF:REGISTER.WORD`; all but the register's number in base 16.
+fn words_of_cpuid() -> String {
+    let seven = sys::cpuid(0, 0)[0] >= 7;
+    let seven_one = seven && sys::cpuid(7, 0)[0] >= 1;
+    let extended = sys::cpuid(0x8000_0000, 0)[0] > 0x8000_0000;
+    let places: [(u32, u32, usize, bool); 7] = [
+        (1, 0, 2, true),
+        (7, 0, 1, seven),
+        (7, 0, 2, seven),
+        (7, 0, 3, seven),
+        (7, 1, 0, seven_one),
+        (7, 1, 3, seven_one),
+        (0x8000_0001, 0, 2, extended),
+    ];
+    let word = |(leaf, sub, register, there): (u32, u32, usize, bool)| {
+        let word = if there { sys::cpuid(leaf, sub)[register] } else { 0 };
+        format!("{leaf:x}:{sub:x}:{register}.{word:x}")
+    };
+    places.map(word).join(",")
+}
+
 /// The answer to the job `features`.
 pub(crate) fn features() -> Reply {
     let [_, b, c, d] = sys::cpuid(0, 0);
@@ -114,6 +135,7 @@ pub(crate) fn features() -> Reply {
     Reply::new()
         .with("reported", words(reported()))
         .with("enabled", words(enabled()))
+        .with("cpuid", words_of_cpuid())
         .with("xcr0", format_args!("{:#x}", sys::xcr0(ecx & OSXSAVE != 0)))
         .with("vendor", text(&[b, d, c]))
         .with("brand", brand())

@@ -350,7 +350,7 @@ pub fn call_seeds() -> Vec<Vec<u8>> {
 /// A snapshot: its header and sums, and what it would become.
 pub fn snapshot(data: &[u8]) {
     as_file(data, |file| {
-        if let Err(e) = snapshot::check(file, 0, MEMORY_MIN) {
+        if let Err(e) = snapshot::check(file, 0, MEMORY_MIN, cpu()) {
             refused(&e);
         }
         // As one whose sums somebody has checked: then its state decides.
@@ -391,7 +391,8 @@ pub fn snapshot_seeds() -> Vec<Vec<u8>> {
     let pages = vec![0x90; 2 * PAGE as usize];
     let offset = (64 + state.len()).next_multiple_of(PAGE as usize);
     let rest = [vec![0; offset - 64 - state.len()], pages].concat();
-    let words = [1, state.len() as u64, Crc::of(&state), offset as u64, 2 * PAGE, Crc::of(&rest)];
+    let words =
+        [snapshot::VERSION, state.len() as u64, Crc::of(&state), offset as u64, 2 * PAGE, Crc::of(&rest)];
     let head = words.iter().flat_map(|word| word.to_le_bytes());
     let file: Vec<u8> = b"isomark snapshot".iter().copied().chain(head).chain(state).chain(rest).collect();
     vec![file]
@@ -444,7 +445,8 @@ pub fn kernel_seeds() -> Vec<Vec<u8>> {
 /// Whether a seed is what its parser accepts.
 pub fn is_restored(data: &[u8]) -> bool {
     as_file(data, |file| {
-        snapshot::check(file, 0, MEMORY_MIN).is_ok() && snapshot::restore(file.as_fd(), false, cpu()).is_ok()
+        snapshot::check(file, 0, MEMORY_MIN, cpu()).is_ok()
+            && snapshot::restore(file.as_fd(), false, cpu()).is_ok()
     })
 }
 

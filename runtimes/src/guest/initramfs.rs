@@ -73,7 +73,7 @@ impl Initramfs {
     /// Whether the file is still the one that was written, for machines that do not check it themselves.
     ///
     /// # Errors
-    /// [`Error::Input`] if it is not.
+    /// [`Error::Damaged`] if it is not.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let bytes =
             std::fs::read(&self.path).map_err(|e| Error::os(format!("read {}", self.path.display()), e))?;
@@ -81,8 +81,15 @@ impl Initramfs {
     }
 }
 
+impl Initramfs {
+    /// What a machine that checks the file itself has found.
+    pub(crate) fn damaged(&self, what: &str) -> Error {
+        Error::Damaged(format!("initramfs {}: {what}; remove it, it is made anew", self.path.display()))
+    }
+}
+
 fn damaged(path: &std::path::Path) -> Error {
-    Error::Input(format!(
+    Error::Damaged(format!(
         "initramfs {}: damaged or not the one that was written; remove it, it is made anew",
         path.display()
     ))
@@ -164,7 +171,7 @@ mod tests {
         flipped[200_000] ^= 4;
         for damaged in [&flipped[..], &whole[..whole.len() - 4], b"", b"not an archive"] {
             std::fs::write(&first.path, damaged).unwrap();
-            assert!(matches!(second.check(), Err(Error::Input(why)) if why.contains("initramfs")));
+            assert!(matches!(second.check(), Err(Error::Damaged(why)) if why.contains("initramfs")));
         }
     }
 }

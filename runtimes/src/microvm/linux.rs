@@ -98,7 +98,14 @@ impl Runtime for MicrovmLinux<'_> {
         let details = details.map(|(key, value)| (key.to_owned(), value));
         Ok(Identity {
             version: format!("{} with Linux {}", env!("CARGO_PKG_VERSION"), kernel.release),
-            can: vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Disk, Ability::Programs],
+            can: vec![
+                Ability::Jobs,
+                Ability::Fork,
+                Ability::Memory,
+                Ability::Disk,
+                Ability::Programs,
+                Ability::Features,
+            ],
             provisions: vec!["initramfs".into()],
             files: vec![vmm, kernel.path.clone()],
             details: details.into_iter().chain(kernel.details.iter().cloned()).collect(),
@@ -140,6 +147,7 @@ impl Machine {
         let passed = [kernel.as_raw_fd(), initrd.as_raw_fd(), status.as_raw_fd(), self.device];
         let [kernel, initrd, told, device] = passed.map(|fd| fd.to_string());
         let numbers = [self.spec.memory.to_string(), self.initramfs.sum.to_string()];
+        let mask = super::mask(&self.spec.cpu);
         let flags = [
             ("--kernel-fd", kernel.as_str()),
             ("--initrd-fd", initrd.as_str()),
@@ -151,7 +159,7 @@ impl Machine {
             ("--command-line", COMMAND_LINE),
         ];
         let mut args = vec![c("isomark-vmm")?, c("linux")?];
-        for (flag, value) in flags {
+        for (flag, value) in flags.into_iter().chain(mask.as_deref().map(|mask| ("--mask", mask))) {
             args.extend([c(flag)?, c(value)?]);
         }
         let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
@@ -180,7 +188,9 @@ impl Machine {
 
     fn fault(&self, end: End) -> Error {
         match end {
-            End::Input(what) => Error::Input(format!("kernel {}: {what}", self.kernel.path.display())),
+            // Both were found whole when they were opened.
+            End::Input(what) if what.contains("initramfs") => self.initramfs.damaged(&what),
+            End::Input(what) => Error::Damaged(format!("kernel {}: {what}", self.kernel.path.display())),
             End::Broken(what) => Error::Unsupported(what),
             End::Exit(_) | End::Signal(_) | End::Saved => Error::Unsupported("the guest ended".into()),
         }

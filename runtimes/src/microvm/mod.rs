@@ -17,11 +17,12 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use isomark_core::features::Feature;
 use isomark_core::payload::{Job, Reply};
 use isomark_core::runtime::{Role, Stdio};
 use isomark_core::{
-    Ability, Anatomy, Error, Exit, Identity, Instance, Kind, Origin, Runtime, Site, Spec, Step as Told,
-    Unavailable, Usage,
+    Ability, Anatomy, Error, Exit, Features, Identity, Instance, Kind, Origin, Runtime, Site, Spec,
+    Step as Told, Unavailable, Usage,
 };
 use isomark_vmm::layout;
 use kvm_ioctls::Kvm;
@@ -32,6 +33,18 @@ use crate::{embedded, kvm};
 use pool::{Pool, Waiting};
 use snapshots::{Snapshot, Snapshots};
 use told::{End, Story};
+
+/// Why a pagetable-based KVM cannot hide features: tried with KVM_SET_CPUID2 and KVM_SET_XCRS, which succeed and change
+/// nothing that the program sees.
+const NATIVE: &str =
+    "KVM is pagetable-based: the program's CPUID does not leave the machine, and XCR0 is the host's";
+
+/// What the VMM is to hide, in its own words; none if nothing.
+fn mask(cpu: &Features) -> Option<String> {
+    let bits = |f: &Feature| format!("{:x}:{:x}:{}:{:x}", f.leaf.0, f.leaf.1, f.register, 1_u32 << f.bit);
+    let states = (cpu.states() != 0).then(|| format!("xcr0:{:x}", cpu.states()));
+    (!cpu.is_host()).then(|| cpu.removed().iter().map(bits).chain(states).collect::<Vec<_>>().join(","))
+}
 
 /// What it can do.
 const CAN: [Ability; 7] = [
@@ -99,10 +112,14 @@ impl Runtime for Microvm<'_> {
             ("namespaces", "none: a virtual machine".into()),
             ("confinement", "own process, seccomp filter, no_new_privs, no capabilities".into()),
         ];
+        let native = finding.class == kvm::Class::PagetableBased;
+        let features = if native { None } else { Some(Ability::Features) };
+        let cannot = native.then(|| (Ability::Features, NATIVE.to_owned()));
         Ok(Identity {
             version: env!("CARGO_PKG_VERSION").into(),
             // RAM and the one vCPU are limits by their nature.
-            can: CAN.into(),
+            can: CAN.into_iter().chain(features).collect(),
+            cannot: cannot.into_iter().collect(),
             provisions: vec!["memory".into()],
             files: vec![vmm],
             monitor_calls: Some(isomark_vmm::confine::calls()),
@@ -191,6 +208,9 @@ impl Machine {
         let mut args = vec![c("isomark-vmm")?];
         for (flag, fd) in &passed {
             args.extend([c(flag)?, c(fd.to_string())?]);
+        }
+        if let Some(mask) = mask(&self.spec.cpu) {
+            args.extend([c("--mask")?, c(mask)?]);
         }
         if self.snapshot.is_some() {
             args.extend([c("--checked")?, c("yes")?]);

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use isomark_core::{Error, Origin, Site, Spec};
+use isomark_vmm::machine::Cpu;
+use isomark_vmm::mask::Mask;
 use isomark_vmm::snapshot;
 
 /// A snapshot that can be restored.
@@ -54,7 +56,8 @@ impl Snapshots {
 /// Everything that is inside a snapshot or decides about it.
 pub(super) fn key(spec: &Spec) -> String {
     let program = &spec.program;
-    let own = (&program.name, &program.args, &program.env, spec.memory, spec.huge_pages, &spec.origin);
+    let words = (&program.name, &program.args, &program.env);
+    let own = (words, spec.memory, spec.huge_pages, &spec.origin, spec.cpu.to_string());
     format!("{} {own:?}", program.image.sha256())
 }
 
@@ -82,7 +85,10 @@ fn open(path: &Path, spec: &Spec) -> Result<File, Error> {
     let env = super::variables(spec);
     let env = env.iter().map(String::as_bytes);
     let sum = snapshot::identity(program.as_fd(), args.chain(env));
-    let checked = sum.and_then(|sum| snapshot::check(&file, sum, spec.memory));
+    let mask =
+        super::mask(&spec.cpu).map_or_else(|| Ok(Mask::default()), |mask| Mask::parse(mask.as_bytes()));
+    let cpu = mask.map(|mask| Cpu::of_host().without(&mask));
+    let checked = sum.and_then(|sum| cpu.and_then(|cpu| snapshot::check(&file, sum, spec.memory, &cpu)));
     checked.map_err(|e| {
         Error::Input(format!("{}: {e}; remove the file to have it made anew", path.display()))
     })?;

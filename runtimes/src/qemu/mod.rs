@@ -142,6 +142,7 @@ impl<'s> Qemu<'s> {
             tsc_hz: *self.tsc_hz.get_or_init(tsc::calibrate),
             disk: self.distribution,
             wired,
+            hidden: String::new(),
         })
     }
 
@@ -162,7 +163,7 @@ impl<'s> Qemu<'s> {
         ];
         Ok(Identity {
             version: version(&program)?,
-            can: vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Disk],
+            can: vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Disk, Ability::Features],
             files: vec![program],
             details: details.map(|(key, value)| (key.to_owned(), value)).into(),
             ..Identity::default()
@@ -233,6 +234,7 @@ impl Runtime for Qemu<'_> {
         let unsupported = |why: Unavailable| Error::Unsupported(why.reason);
         let program = self.program().map_err(unsupported)?;
         let words = self.words(spec.program.stdio != Stdio::Null).map_err(unsupported)?;
+        let words = Words { hidden: words::hidden(&spec.cpu), ..words };
         let spec = Spec { memory: spec.memory.max(self.least_memory()), ..spec.clone() };
         if self.distribution {
             return Ok(Box::new(self.create_disk(&spec, (program, words))?));

@@ -4,6 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
+use isomark_core::Features;
+use isomark_core::features::Feature;
+
 /// A machine type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Machine {
@@ -58,7 +61,7 @@ impl Accel {
 }
 
 /// What a machine is made of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Words {
     pub(super) machine: Machine,
     pub(super) accel: Accel,
@@ -68,6 +71,30 @@ pub(super) struct Words {
     pub(super) disk: bool,
     /// Whether the program's input and output go through the second serial port.
     pub(super) wired: bool,
+    /// Features of its CPU that the guest does not get, as QEMU takes them behind the model's name.
+    pub(super) hidden: String,
+}
+
+/// Features by QEMU's names. What no QEMU before 9 knows is not named: an emulated CPU does not have it, and where a host's
+/// has, the payload finds it.
+pub(super) fn hidden(cpu: &Features) -> String {
+    let name = |feature: &Feature| match feature.name {
+        "lahf" => Some("lahf-lm"),
+        "sha" => Some("sha-ni"),
+        "avxvnni" => Some("avx-vnni"),
+        "avx512vpopcntdq" => Some("avx512-vpopcntdq"),
+        "avx512vp2intersect" => Some("avx512-vp2intersect"),
+        "avx512fp16" => Some("avx512-fp16"),
+        "avx512bf16" => Some("avx512-bf16"),
+        "amxtile" => Some("amx-tile"),
+        "amxbf16" => Some("amx-bf16"),
+        "amxint8" => Some("amx-int8"),
+        "sha512" | "sm3" | "sm4" | "avxifma" | "avxvnniint8" | "avxneconvert" | "avxvnniint16" | "avx10" => {
+            None
+        }
+        same => Some(same),
+    };
+    cpu.removed().iter().filter_map(name).map(|name| format!(",-{name}")).collect()
 }
 
 impl Words {
@@ -98,10 +125,11 @@ impl Words {
             Machine::Pc => "pc",
         };
         let wire = if self.wired { "stdio,id=wire,signal=off" } else { "null,id=wire" };
+        let cpu = format!("{}{}", self.accel.cpu(), self.hidden);
         let words = [
             ["-machine", machine],
             ["-accel", self.accel.word()],
-            ["-cpu", self.accel.cpu()],
+            ["-cpu", cpu.as_str()],
             ["-smp", "1"],
             ["-display", "none"],
             ["-chardev", "file,id=console,path=/dev/fd/2,append=on"],
@@ -152,13 +180,29 @@ fn doubled(path: &Path) -> String {
 mod tests {
     use super::*;
 
+    fn plain() -> Words {
+        let hidden = String::new();
+        Words { machine: Machine::Q35, accel: Accel::Tcg, tsc_hz: 1, disk: false, wired: true, hidden }
+    }
+
+    #[test]
+    fn what_is_hidden_stands_behind_the_model() {
+        let cpu = |word: &str| {
+            let words = Words { hidden: hidden(&word.parse().unwrap()), ..plain() }.fixed();
+            words[words.iter().position(|word| word == "-cpu").unwrap() + 1].clone()
+        };
+        assert_eq!(cpu("host"), "max");
+        assert_eq!(cpu("-sha-popcnt"), "max,-popcnt,-sha-ni");
+        assert!(cpu("avx2").starts_with("max,-avx512f,-avx512dq") && !cpu("avx2").contains("avx10"));
+    }
+
     #[test]
     fn a_disk_is_named_only_where_there_is_one() {
-        let plain = Words { machine: Machine::Q35, accel: Accel::Tcg, tsc_hz: 1, disk: false, wired: true };
+        let plain = plain();
         let files = (Path::new("/k"), Path::new("/i"), None);
         assert!(!plain.all(128 << 20, files, 9).iter().any(|word| word.contains("drive")));
         let own = (PathBuf::from("/a,b"), "qcow2");
-        let disk = Words { disk: true, ..plain };
+        let disk = Words { disk: true, ..plain.clone() };
         let words = disk.all(128 << 20, (files.0, files.1, Some(&own)), 9);
         assert!(
             words.iter().any(|word| word.ends_with("format=qcow2,cache=writeback,file=/a,,b")),

@@ -103,6 +103,11 @@ fn a_file_written_inside_is_accounted_and_goes_with_the_instance() {
     for_each(checks::accounts_disk);
 }
 
+#[test]
+fn features_that_are_hidden_are_gone() {
+    for_each(checks::hides_features);
+}
+
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use isomark_core::payload::{Break, Job, Probe, Storm, answers};
 use isomark_core::runtime::{Program, Role, Stdio};
-use isomark_core::{Ability, Error, Exit, Identity, Image, Origin, Runtime, Site, Spec, account};
+use isomark_core::{Ability, Error, Exit, Features, Identity, Image, Origin, Runtime, Site, Spec, account};
 
-use crate::elf::{FAULTS, FLOODS, SPINS, elf, exits};
+use crate::elf::{FAULTS, FLOODS, SPINS, WIDE, elf, exits};
 
 /// What the checks stand on.
 pub(crate) struct Ground<'g> {
@@ -28,7 +28,7 @@ pub(crate) struct Ground<'g> {
 pub(crate) type Check = fn(&dyn Runtime, &Ground<'_>);
 
 /// All of them.
-pub(crate) const ALL: [(&str, Check); 10] = [
+pub(crate) const ALL: [(&str, Check); 11] = [
     ("keeps its limits", keeps_limits),
     ("the payload answers in order and ends well", answers_in_order),
     ("every job is answered rightly", answers_rightly),
@@ -39,6 +39,7 @@ pub(crate) const ALL: [(&str, Check); 10] = [
     ("a flood meets a bound", bounds_a_flood),
     ("memory can be accounted while it runs", accounts_memory),
     ("a file written inside is accounted and goes with the instance", accounts_disk),
+    ("features of the CPU that are hidden are gone", hides_features),
 ];
 
 pub(crate) fn spec(program: Program) -> Spec {
@@ -48,6 +49,7 @@ pub(crate) fn spec(program: Program) -> Spec {
         cpus: 2,
         tasks: 256,
         origin: Origin::Fresh,
+        cpu: Features::default(),
         provision: None,
         huge_pages: true,
         deadline: deadline(),
@@ -306,4 +308,65 @@ pub(crate) fn dropped(runtime: &dyn Runtime, ground: &Ground<'_>, provision: Opt
     }
     drop(instance);
     are_gone(runtime, &processes);
+}
+
+/// Who says that it hides features of the CPU does: the payload sees them gone, takes another path and refuses the one that
+/// is gone, and an instruction whose registers are gone faults. What is not hidden remains.
+pub(crate) fn hides_features(runtime: &dyn Runtime, ground: &Ground<'_>) {
+    let identity = identity(runtime);
+    if !identity.can.contains(&Ability::Features) {
+        let why = identity.cannot.iter().find(|(ability, _)| *ability == Ability::Features);
+        if let Some((_, why)) = why {
+            eprintln!("SKIPPED {}: it cannot hide features of the CPU: {why}", runtime.name());
+        }
+        return;
+    }
+    let with = |cpu: &str, program| Spec { cpu: cpu.parse().unwrap(), ..spec(program) };
+    let paths = |cpu: &str| {
+        let spec = with(cpu, Program::payload(ground.payload.clone()));
+        let mut instance = runtime.create(&spec).unwrap();
+        instance.start().unwrap();
+        let seen = instance.run(&Job::Features).unwrap();
+        spec.cpu.check(&seen).unwrap();
+        let enabled = seen.str("enabled").unwrap().to_owned();
+        for isa in ["avx2", "avx512"].into_iter().filter(|isa| !enabled.contains(isa)) {
+            assert!(instance.run(&forced(isa)).is_err(), "{} {cpu}: {isa} runs", runtime.name());
+        }
+        instance.run(&forced("auto")).unwrap();
+        instance.stop().unwrap();
+        instance.remove().unwrap();
+        enabled
+    };
+    let faults = |cpu: &str, expected: Exit| {
+        let image = elf(ground.dir, "wide", &WIDE);
+        let program = Program { stdio: Stdio::Null, ..Program::payload(image) };
+        let mut instance = runtime.create(&with(cpu, program)).unwrap();
+        instance.start().unwrap();
+        assert_eq!(instance.stop().unwrap().exit, expected, "{} {cpu}", runtime.name());
+        instance.remove().unwrap();
+    };
+    assert_eq!(paths("baseline"), "baseline", "{}", runtime.name());
+    faults("-avx", Exit::Signal(4));
+    if runtime.on_request() {
+        // Each start boots a kernel: the rest is the same code.
+        return;
+    }
+    let all = paths("host");
+    assert!(!paths("avx2").contains("avx512"), "{}", runtime.name());
+    assert_eq!(paths("host-rdseed"), all, "{}: what is not hidden remains", runtime.name());
+    if all.contains("avx2") {
+        faults("host", Exit::Code(0));
+        faults("avx2", Exit::Code(0));
+    }
+}
+
+fn forced(isa: &str) -> Job {
+    Job::Kernel {
+        name: "fft".into(),
+        n: 256,
+        isa: isa.parse().unwrap(),
+        millis: 5,
+        tsc_hz: 1_000_000_000,
+        injected: 0,
+    }
 }

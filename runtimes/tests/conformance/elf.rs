@@ -37,6 +37,9 @@ pub(crate) const SPINS: [u8; 2] = [0xeb, 0xfe];
 /// `xor eax, eax; mov [rax], eax`
 pub(crate) const FAULTS: [u8; 4] = [0x31, 0xc0, 0x89, 0x00];
 
+/// `vpxor ymm0, ymm0, ymm0`, whose registers are part of XCR0's AVX state; then `exit(0)`.
+pub(crate) const WIDE: [u8; 16] = [0xc5, 0xfd, 0xef, 0xc0, 0xb8, 60, 0, 0, 0, 0xbf, 0, 0, 0, 0, 0x0f, 0x05];
+
 /// `write(1, own header, 4)` without end: a flood without a newline.
 pub(crate) const FLOODS: [u8; 24] = [
     0xb8, 1, 0, 0, 0, // mov eax, 1

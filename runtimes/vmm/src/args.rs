@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use crate::layout::{BLOCK, MEMORY_MAX, MEMORY_MIN};
+use crate::mask::Mask;
 use crate::memory::Policy;
 
 /// What to run, and how.
@@ -26,6 +27,8 @@ pub struct Args<'a> {
     pub status_fd: Option<i32>,
     /// An open /dev/kvm.
     pub kvm_fd: Option<i32>,
+    /// What is hidden of the host's CPU.
+    pub mask: Mask,
     /// Milliseconds after which the program is stopped.
     pub deadline: Option<u64>,
     /// The program's environment.
@@ -70,6 +73,7 @@ impl<'a> Args<'a> {
             policy: Policy { huge: true, prefault: None },
             status_fd: None,
             kvm_fd: None,
+            mask: Mask::default(),
             deadline: None,
             env: Vec::new(),
             argv: Vec::new(),
@@ -99,6 +103,7 @@ impl<'a> Args<'a> {
                 "--prefault" => args.policy.prefault = Some(number(&flag, value)?),
                 "--status-fd" => args.status_fd = Some(fd(&flag, value)?),
                 "--kvm-fd" => args.kvm_fd = Some(fd(&flag, value)?),
+                "--mask" => args.mask = Mask::parse(value)?,
                 "--deadline" => args.deadline = Some(number(&flag, value)?),
                 "--env" => args.env.push(variable(value)?),
                 _ => return refuse(format!("{flag:?} is unknown")),
@@ -196,5 +201,6 @@ mod tests {
         refused("--bogus 1", "\"--bogus\" is unknown");
         refused("--page 1g", "neither 4k nor 2m");
         refused("--env =x", "NAME=VALUE");
+        refused("--mask avx2", "--mask \"avx2\"");
     }
 }

@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! isomark-vmm --program-fd N --memory BYTES [--page 4k|2m] [--prefault BYTES|none] [--status-fd N]
-//!             [--kvm-fd N] [--deadline MS] [--wait-fd N] [--save-fd N] [--env NAME=VALUE]… -- ARG0 ARGS…
-//! isomark-vmm --restore-fd N [--checked yes|no] [--status-fd N] [--kvm-fd N] [--deadline MS] [--wait-fd N]
+//!             [--kvm-fd N] [--deadline MS] [--wait-fd N] [--save-fd N] [--mask BITS] [--env NAME=VALUE]… -- ARG0 ARGS…
+//! isomark-vmm --restore-fd N [--checked yes|no] [--status-fd N] [--kvm-fd N] [--deadline MS] [--wait-fd N] [--mask BITS]
 //! ```
 //!
 //! * `--program-fd`: an open descriptor of the ELF file (a regular file or a memfd).
@@ -22,6 +22,8 @@
 //!   this file as a [`snapshot`], and everything ends with status 0. It may hold no open files but 0, 1 and 2.
 //! * `--restore-fd`: a snapshot to go on from; arguments, environment and memory are its own. `--checked yes`: the caller
 //!   has checked its sums.
+//! * `--mask`: features of the host's CPU that are hidden from the program ([`mask`]); a snapshot is restored under the mask
+//!   that it was made under. Where KVM is pagetable-based it changes nothing.
 //!
 //! # The program's world
 //! Process 1, user root, one thread, alone: an empty file system in the VMM's memory (`/tmp`, `/dev/null` and its kin,
@@ -64,6 +66,7 @@ pub mod layout;
 pub mod linux;
 pub mod load;
 pub mod machine;
+pub mod mask;
 pub mod memory;
 pub mod names;
 pub mod pipes;

@@ -12,6 +12,7 @@ use crate::layout::{
     APIC, CR4_FSGSBASE, CR4_OSXSAVE, EXCEPTION_PORT, KERNEL_CS, LSTAR, SYSCALL_MASK, SYSCALL_PORT, USER_BASE,
     VECTORS,
 };
+use crate::mask::Mask;
 use crate::stack;
 use crate::sys::ram::Ram;
 use crate::sys::{host, kvm};
@@ -28,6 +29,8 @@ pub struct Cpu {
     fsgsbase: bool,
     /// CPUID.1: EAX (family, model, stepping), ECX, EDX.
     basic: [u32; 3],
+    /// What its mask hides, as a number.
+    mask: u64,
 }
 
 impl Cpu {
@@ -42,7 +45,14 @@ impl Cpu {
             xsave: basic.ecx & (1 << 27) != 0,
             fsgsbase: host::hwcap(libc::AT_HWCAP2) & 2 != 0,
             basic: [basic.eax, basic.ecx, basic.edx],
+            mask: 0,
         }
+    }
+
+    /// The same with less.
+    #[must_use]
+    pub fn without(self, mask: &Mask) -> Self {
+        Self { xsave: self.xsave && !mask.hides_xsave(), mask: mask.identity(), ..self }
     }
 
     /// What the program's auxiliary vector says.
@@ -55,10 +65,10 @@ impl Cpu {
 
     /// What a snapshot must agree with: a program remembers the CPU on which it began.
     #[must_use]
-    pub fn identity(&self) -> [u64; 6] {
+    pub fn identity(&self) -> [u64; 7] {
         let [eax, ecx, edx] = self.basic.map(u64::from);
         let states = if self.xsave { host::xcr0() } else { 0 };
-        [self.hardware.into(), self.fsgsbase.into(), eax, ecx, edx, states]
+        [self.hardware.into(), self.fsgsbase.into(), eax, ecx, edx, states, self.mask]
     }
 
     fn cr4(&self) -> u64 {
@@ -115,9 +125,15 @@ impl Vm {
     ///
     /// # Errors
     /// Which request KVM refused.
-    pub fn prepare(&mut self, kvm: &Kvm, cpu: &Cpu, regs: &kvm_regs, bases: [u64; 2]) -> Result<(), Error> {
-        if cpu.hardware {
-            self.features(kvm, cpu)?;
+    pub fn prepare(
+        &mut self,
+        kvm: &Kvm,
+        (cpu, mask): (&Cpu, &Mask),
+        regs: &kvm_regs,
+        bases: [u64; 2],
+    ) -> Result<(), Error> {
+        if cpu.hardware || !mask.is_empty() {
+            self.features(kvm, cpu, mask)?;
         }
         let star = u64::from(USER_BASE) << 48 | u64::from(KERNEL_CS) << 32;
         let entry = match (self.door, cpu.fsgsbase) {
@@ -136,10 +152,11 @@ impl Vm {
         Ok(())
     }
 
-    /// CPUID as KVM supports it, XCR0 as the host has it, and the host's time-stamp counter.
-    fn features(&self, kvm: &Kvm, cpu: &Cpu) -> Result<(), Error> {
+    /// CPUID as KVM supports it, XCR0 as the host has it, both without what the mask hides, and the host's time-stamp counter.
+    fn features(&self, kvm: &Kvm, cpu: &Cpu, mask: &Mask) -> Result<(), Error> {
         let mut cpuid =
             kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(Error::kvm("KVM_GET_SUPPORTED_CPUID"))?;
+        mask.apply(&mut cpuid);
         let mut states = 0;
         for entry in cpuid.as_mut_slice() {
             match (entry.function, entry.index) {

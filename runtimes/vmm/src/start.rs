@@ -55,7 +55,7 @@ fn set_up(args: &Args<'_>, mut status: Status) -> Result<(Guest, Vm), Error> {
     let program = descriptor("--program-fd", args.program_fd)?;
     let kvm = open_kvm(args.kvm_fd)?;
     status.step("open");
-    let cpu = Cpu::of_host();
+    let cpu = Cpu::of_host().without(&args.mask);
     let loaded = match args.restore {
         None => fresh(args, program, &cpu)?,
         Some(checked) => snapshot::restore(program, checked, &cpu)?,
@@ -67,7 +67,7 @@ fn set_up(args: &Args<'_>, mut status: Status) -> Result<(Guest, Vm), Error> {
     let saving =
         args.save_fd.map(|fd| snapshot::identity(program, words()).map(|sum| (sum, fd))).transpose()?;
     let mut vm = Vm::new(&kvm, ram, &cpu, |name| status.step(name))?;
-    vm.prepare(&kvm, &cpu, &loaded.regs, loaded.bases)?;
+    vm.prepare(&kvm, (&cpu, &args.mask), &loaded.regs, loaded.bases)?;
     if let Some(vectors) = &loaded.vectors {
         vm.set_vectors(vectors)?;
     }

@@ -6,7 +6,7 @@ use criterion::BenchmarkGroup;
 use criterion::measurement::WallTime;
 use isomark_core::runtime::Program;
 use isomark_core::trial::DEFAULT_TASKS;
-use isomark_core::{Image, Origin, Site, Spec};
+use isomark_core::{Features, Image, Origin, Site, Spec};
 use isomark_engine::settle;
 use isomark_runtimes::embedded;
 
@@ -32,6 +32,7 @@ impl Ground {
             cpus: 1,
             tasks: DEFAULT_TASKS,
             origin: Origin::Fresh,
+            cpu: Features::default(),
             provision: None,
             huge_pages: true,
             deadline: Duration::from_secs(60),

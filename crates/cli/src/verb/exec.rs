@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use isomark_core::runtime::{Program, Stdio};
 use isomark_core::trial::DEFAULT_TASKS;
-use isomark_core::{Error, Image, Origin, Runtime, Spec, Usage, Variant};
+use isomark_core::{Ability, Error, Features, Identity, Image, Origin, Runtime, Spec, Usage, Variant};
 use isomark_engine::{host, settle};
 use isomark_runtimes::Shelf;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -32,7 +32,7 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
     }
     let place = Place::take()?;
     let shelf = super::shelf(place.site(), &args.guest)?;
-    let (runtime, origin) = pick(&shelf, &args.runtime)?;
+    let (runtime, origin, cpu) = pick(&shelf, &args.runtime)?;
     let program = Program { image, name: name.clone(), args: rest.to_vec(), env, stdio: Stdio::Inherit };
     let spec = Spec {
         program,
@@ -40,6 +40,7 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
         cpus: host::cpus(),
         tasks: DEFAULT_TASKS,
         origin,
+        cpu,
         provision: None,
         huge_pages: true,
         deadline: args.deadline.unwrap_or(FOREVER),
@@ -64,20 +65,36 @@ fn once(runtime: &dyn Runtime, spec: &Spec) -> Result<Usage, Error> {
     Error::join(usage, instance.remove())
 }
 
-/// The runtime that a SPEC names, and the snapshot that it says an instance starts from.
-fn pick<'s>(shelf: &Shelf<'s>, name: &str) -> Result<(Box<dyn Runtime + 's>, Origin)> {
+/// The runtime that a SPEC names, the snapshot that it says an instance starts from, and the CPU that it is shown.
+fn pick<'s>(shelf: &Shelf<'s>, name: &str) -> Result<(Box<dyn Runtime + 's>, Origin, Features)> {
     let mut variant: Variant = name.parse()?;
+    let cpu: Features =
+        variant.params.remove("cpu").map_or_else(|| Ok(Features::default()), |word| word.parse())?;
     let file = variant.params.remove("snapshot");
     let origin = file.map_or(Origin::Fresh, |file| Origin::Snapshot(Some(file.into())));
     let runtime = shelf.find(&variant)?;
     let identity = runtime.probe().map_err(|why| {
         With(exit::UNFIT, format!("{name} is unavailable: {}; remedy: {}", why.reason, why.remedy))
     })?;
-    if let Some(ability) = origin.needs().filter(|ability| !identity.can.contains(ability)) {
-        let why = format!("runtime {name:?}: {} has no {}", variant.runtime, ability.word());
-        bail!(Error::Input(format!("{why}; remove the parameter snapshot")));
+    let masks = (!cpu.is_host()).then_some(Ability::Features);
+    for (ability, parameter) in
+        [(origin.needs(), "snapshot"), (masks, "cpu")].iter().filter_map(|(a, p)| a.map(|a| (a, *p)))
+    {
+        has(&identity, ability).map_err(|why| {
+            Error::Input(format!("runtime {name:?}: {why}; remove the parameter {parameter}"))
+        })?;
     }
-    Ok((runtime, origin))
+    Ok((runtime, origin, cpu))
+}
+
+/// What a runtime must be able to do for a parameter, or why it cannot.
+fn has(identity: &Identity, ability: Ability) -> Result<(), String> {
+    if identity.can.contains(&ability) {
+        return Ok(());
+    }
+    let why = identity.cannot.iter().find(|(known, _)| *known == ability);
+    let why = why.map(|(_, why)| format!(" here: {why}")).unwrap_or_default();
+    Err(format!("it does not offer {}{why}", ability.word()))
 }
 
 /// Ends the instance with this process when a signal asks for it: instances die with the harness, and what it made on

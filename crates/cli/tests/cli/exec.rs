@@ -144,16 +144,49 @@ fn a_snapshot_is_made_once_and_restored_and_a_bad_one_starts_nothing() {
         assert!(output.stdout.is_empty() && why.contains(with), "{}", told(&output));
     };
     refused(&runtime, &other, "another program");
-    let whole = std::fs::read(&file).unwrap();
-    for (bytes, with) in [(&whole[..whole.len() - 1], "cut short"), (b"no snapshot", "is none")] {
-        std::fs::write(&file, bytes).unwrap();
-        refused(&runtime, &speaker, with);
-    }
-    let mut flipped = whole;
-    *flipped.last_mut().unwrap() ^= 1;
-    std::fs::write(&file, &flipped).unwrap();
-    refused(&runtime, &speaker, "checksum");
+    let more = ["exec", "--runtime", &runtime, "--memory", "256M", "--", &speaker];
+    assert!(told(&ground.expect(&more, 2)).contains("bytes of memory, not 268435456"));
+    damaged(&ground, &file, |with| refused(&runtime, &speaker, with));
     refused("process{snapshot=x}", &speaker, "starting from a snapshot");
     refused("microvm{colour=red}", &speaker, "colour");
     assert!(ground.sites().is_empty());
+}
+
+/// Everything that can happen to a file, by its region: magic, version, lengths, sums, state, padding, pages.
+fn damaged(ground: &Ground, file: &Path, refused: impl Fn(&str)) {
+    let whole = std::fs::read(file).unwrap();
+    let remedy = "remove the file to have it made anew";
+    for len in [0, 15, 63, 64, 1000, 4096, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(file, &whole[..len]).unwrap();
+        refused(if len < 16 { "is none" } else { "cut short" });
+        refused(remedy);
+    }
+    std::fs::write(file, [whole.as_slice(), b"more"].concat()).unwrap();
+    refused("cut short, or its header is damaged");
+    let last = whole.len() - 1;
+    for (at, with) in [
+        (0, "is none"),
+        (16, "is of version"),
+        (24, "checksum"),
+        (32, "checksum"),
+        (40, "cut short, or its header is damaged"),
+        (48, "cut short, or its header is damaged"),
+        (56, "checksum"),
+        (64, "checksum"),
+        (4095, "checksum"),
+        (4096, "checksum"),
+        (last, "checksum"),
+    ] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        std::fs::write(file, &flipped).unwrap();
+        refused(with);
+        refused(&file.display().to_string());
+    }
+    for foreign in [&b"#!/bin/sh\n"[..], b"\x7fELF\x02\x01\x01", &vec![0; 8192]] {
+        std::fs::write(file, foreign).unwrap();
+        refused("is none: its first bytes are not those of a snapshot");
+    }
+    std::fs::write(file, whole).unwrap();
+    assert!(ground.sites().is_empty(), "left: {:?}", ground.sites());
 }

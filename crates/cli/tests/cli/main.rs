@@ -22,5 +22,6 @@ mod killed;
 mod ledger;
 mod liar;
 mod lock;
+mod masks;
 mod partition;
 mod refusals;

@@ -237,8 +237,19 @@ fn left_out(missing: &[Missing]) -> Vec<String> {
 
 /// The parameters that tell a point from its neighbours, in words.
 fn chosen(point: &PointOutcome) -> String {
-    let telling =
-        ["kernel", "isa", "pages", "provision", "storm", "place", "limits", "how", "concurrency", "policy"];
+    let telling = [
+        "kernel",
+        "isa",
+        "cpu",
+        "pages",
+        "provision",
+        "storm",
+        "place",
+        "limits",
+        "how",
+        "concurrency",
+        "policy",
+    ];
     let words = point.params.iter().filter(|(key, _)| telling.contains(key));
     let words: Vec<String> = words.map(|(key, value)| format!("{key} {value}")).collect();
     if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }

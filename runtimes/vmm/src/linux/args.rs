@@ -3,6 +3,7 @@
 use crate::args::{fd, number, page, refuse, shown};
 use crate::error::Error;
 use crate::layout::BLOCK;
+use crate::mask::Mask;
 
 /// What to boot, and how.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Args<'a> {
     pub memory: u64,
     /// Huge pages for guest memory.
     pub huge: bool,
+    /// What is hidden of the host's CPU.
+    pub mask: Mask,
     /// The kernel's command line.
     pub command_line: &'a [u8],
     /// Where to tell the story.
@@ -37,7 +40,7 @@ impl<'a> Args<'a> {
     /// The flag or value that is wrong.
     pub fn parse(words: &[&'a [u8]]) -> Result<Self, Error> {
         let (mut kernel, mut initrd, mut sum, mut memory, mut line) = (None, None, None, None, None);
-        let (mut huge, mut status_fd, mut kvm_fd) = (true, None, None);
+        let (mut huge, mut status_fd, mut kvm_fd, mut mask) = (true, None, None, Mask::default());
         let (pairs, odd) = words.as_chunks::<2>();
         if let [flag] = odd {
             return refuse(format!("{:?} is unknown or lacks its value", shown(flag)));
@@ -50,6 +53,7 @@ impl<'a> Args<'a> {
                 "--initrd-sum" => sum = Some(number(&name, value)?),
                 "--memory" => memory = Some(number(&name, value)?),
                 "--command-line" => line = Some(value),
+                "--mask" => mask = Mask::parse(value)?,
                 "--page" => huge = page(value)?,
                 "--status-fd" => status_fd = Some(fd(&name, value)?),
                 "--kvm-fd" => kvm_fd = Some(fd(&name, value)?),
@@ -71,6 +75,7 @@ impl<'a> Args<'a> {
             initrd_sum: sum.ok_or_else(|| missing("--initrd-sum"))?,
             memory: memory / BLOCK * BLOCK,
             huge,
+            mask,
             command_line,
             status_fd,
             kvm_fd,

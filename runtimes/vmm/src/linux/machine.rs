@@ -9,6 +9,7 @@ use super::entry;
 use super::kernel::Entry;
 use super::params::{ABOVE, HOLE};
 use crate::error::Error;
+use crate::mask::Mask;
 use crate::sys::kvm;
 use crate::sys::ram::Ram;
 
@@ -55,8 +56,8 @@ impl Machine {
     ///
     /// # Errors
     /// Which request KVM refused.
-    pub fn prepare(&self, kvm: &Kvm, at: Entry) -> Result<(), Error> {
-        self.features(kvm)?;
+    pub fn prepare(&self, kvm: &Kvm, at: Entry, mask: &Mask) -> Result<(), Error> {
+        self.features(kvm, mask)?;
         self.registers()?;
         let base = self.vcpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"))?;
         self.vcpu.set_sregs(&entry::special(base, at)).map_err(Error::kvm("KVM_SET_SREGS"))?;
@@ -64,12 +65,13 @@ impl Machine {
         self.wire_interrupts()
     }
 
-    /// CPUID as KVM supports it.
-    fn features(&self, kvm: &Kvm) -> Result<(), Error> {
+    /// CPUID as KVM supports it, without what the mask hides.
+    fn features(&self, kvm: &Kvm, mask: &Mask) -> Result<(), Error> {
         const TSC_DEADLINE: u32 = 1 << 24;
         const HYPERVISOR: u32 = 1 << 31;
         let mut cpuid =
             kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(Error::kvm("KVM_GET_SUPPORTED_CPUID"))?;
+        mask.apply(&mut cpuid);
         let deadline = if kvm.check_extension(Cap::TscDeadlineTimer) { TSC_DEADLINE } else { 0 };
         for entry in cpuid.as_mut_slice() {
             match entry.function {

@@ -54,7 +54,7 @@ fn set_up(args: &Args<'_>, status: &mut Status) -> Result<(Machine, Kvm), Error>
     params::write(&ram, &kernel, &Beside { command_line: args.command_line, initrd })?;
     status.step("initramfs");
     let machine = machine::make(&kvm, &ram, |name| status.step(name))?;
-    machine.prepare(&kvm, kernel.entry)?;
+    machine.prepare(&kvm, kernel.entry, &args.mask)?;
     status.step("state");
     // Guest memory stays mapped for as long as the process lives.
     std::mem::forget(ram);

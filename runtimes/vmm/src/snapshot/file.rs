@@ -10,13 +10,17 @@ use super::crc::Crc;
 use super::words::Reader;
 use crate::error::Error;
 use crate::layout::PAGE;
+use crate::machine::Cpu;
 use crate::sys::host;
 use crate::sys::ram::Ram;
 
 const MAGIC: &[u8; 16] = b"isomark snapshot";
 /// Changes with the order or the meaning of any word.
-const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 const HEADER: usize = 64;
+/// What is wrong with one of another CPU.
+pub(super) const ANOTHER_CPU: &str =
+    "was made on another CPU, with other features hidden, or under another kind of KVM";
 /// More state than any program has: lists of areas are bounded.
 const STATE_MAX: u64 = 16 << 20;
 /// Bytes that one read covers.
@@ -128,13 +132,15 @@ pub fn identity<'a>(file: BorrowedFd<'_>, words: impl IntoIterator<Item = &'a [u
     Ok(all.value())
 }
 
-/// Checks header and sums of a snapshot, and that it is of the program with this [`identity`] and this much memory.
+/// Checks header and sums of a snapshot, and that it is of the program with this [`identity`], this much memory and this
+/// CPU.
 ///
 /// # Errors
 /// [`Error::Program`] with what is wrong with it.
-pub fn check(file: &std::fs::File, program: u64, memory: u64) -> Result<(), Error> {
+pub fn check(file: &std::fs::File, program: u64, memory: u64, cpu: &Cpu) -> Result<(), Error> {
     let (state, _) = open(file.as_fd(), false)?;
-    let [of, made_by, bytes] = Reader(&state).words()?;
+    let mut from = Reader(&state);
+    let [of, made_by, bytes] = from.words()?;
     if made_by != super::machine() {
         return bad("was made by another build of the VMM");
     }
@@ -143,6 +149,9 @@ pub fn check(file: &std::fs::File, program: u64, memory: u64) -> Result<(), Erro
     }
     if bytes != memory {
         return Err(Error::Program(format!("the snapshot has {bytes} bytes of memory, not {memory}")));
+    }
+    if from.words()? != cpu.identity() {
+        return bad(ANOTHER_CPU);
     }
     Ok(())
 }

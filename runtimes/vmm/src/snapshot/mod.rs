@@ -11,7 +11,7 @@ pub mod crc;
 mod file;
 pub mod words;
 
-pub use file::{check, identity};
+pub use file::{VERSION, check, identity};
 
 use std::os::fd::BorrowedFd;
 
@@ -131,7 +131,7 @@ pub fn restore(file: BorrowedFd<'_>, checked: bool, cpu: &Cpu) -> Result<Loaded,
         return bad("was made by another build of the VMM");
     }
     if from.words()? != cpu.identity() {
-        return bad("was made on another CPU, or under another kind of KVM");
+        return bad(file::ANOTHER_CPU);
     }
     if !(MEMORY_MIN..=MEMORY_MAX).contains(&memory) || !memory.is_multiple_of(BLOCK) {
         return bad("names a size of memory that no guest has");

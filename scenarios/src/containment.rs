@@ -20,7 +20,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     question: "When the program goes wrong, does the trouble stay inside?",
     metrics: |_| {
         let verdicts = ["contained", "neighbour", "host"].map(|name| Metric::count(name).higher());
-        verdicts.into_iter().chain([Metric::time("end"), Metric::ratio("taken").if_any()]).collect()
+        verdicts.into_iter().chain([Metric::time("end"), Metric::share("taken").if_any()]).collect()
     },
     needs,
     settle,

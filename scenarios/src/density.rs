@@ -24,7 +24,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
         let fits = ["instances", "packing"].map(|name| Metric::count(name).higher());
         let times = ["p95-one", "p95-last"].map(Metric::time);
         let [instances, packing] = fits;
-        let slope = [Metric::size("marginal-memory"), Metric::ratio("idle-cpu")];
+        let slope = [Metric::size("marginal-memory"), Metric::share("idle-cpu")];
         [instances].into_iter().chain(slope).chain(times).chain([packing.if_any()]).collect()
     },
     needs: |_| vec![Ability::Jobs],

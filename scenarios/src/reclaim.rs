@@ -17,7 +17,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     question: "Does memory come back to the host when the program gives it back?",
     metrics: |_| {
         let shares =
-            [Metric::ratio("returned").higher(), Metric::ratio("returned-available").higher().if_any()];
+            [Metric::share("returned").higher(), Metric::share("returned-available").higher().if_any()];
         shares.into_iter().chain(["peak", "kept"].map(Metric::size)).collect()
     },
     needs: |_| vec![Ability::Jobs, Ability::Memory],

@@ -22,7 +22,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     name: "utilisation",
     question: "How much of the host does useful work while requests stay quick?",
     metrics: |_| {
-        let shares = ["utilisation", "fairness", "served"].map(|name| Metric::ratio(name).higher());
+        let shares = ["utilisation", "fairness", "served"].map(|name| Metric::share(name).higher());
         shares.into_iter().chain([Metric::ratio("tail"), Metric::time("service")]).collect()
     },
     needs: |_| vec![Ability::Jobs],

@@ -123,7 +123,7 @@ pub(crate) struct Run {
     /// Seed of the order of trials (drawn and stored by default)
     #[arg(long, env = "ISOMARK_SEED", value_name = "N")]
     pub seed: Option<u64>,
-    /// Begin no block after this time, e.g. 90s, 10m
+    /// Be done after this time, e.g. 90s, 10m: cells get fewer trials where there is not time for all
     #[arg(long, env = "ISOMARK_TIME_BUDGET", value_name = "T", value_parser = duration)]
     pub time_budget: Option<Duration>,
     /// End cells whose 95 % interval is this narrow: auto, or half a width such as 2%; never by what it shows
@@ -206,7 +206,7 @@ pub(crate) struct Ab {
     /// End when the 95 % interval is this narrow (a third of the threshold by default)
     #[arg(long, env = "ISOMARK_PRECISION", value_name = "P", conflicts_with = "runs")]
     pub precision: Option<String>,
-    /// Begin no block after this time
+    /// Be done after this time
     #[arg(long, env = "ISOMARK_TIME_BUDGET", value_name = "T", value_parser = duration)]
     pub time_budget: Option<Duration>,
     /// How much worse is too much: TOML file

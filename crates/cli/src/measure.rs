@@ -36,7 +36,7 @@ pub(crate) struct Prepared<'a> {
     pub elsewhere: Vec<(String, Box<dyn Elsewhere>)>,
     /// What was measured before an interruption.
     pub stored: Vec<Sample>,
-    /// No block begins after this time.
+    /// The run is done after this time; cells get fewer trials where there is not time for all.
     pub budget: Option<Duration>,
 }
 

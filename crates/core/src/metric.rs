@@ -19,7 +19,7 @@ pub enum Better {
 pub struct Metric {
     /// Unique within its scenario.
     pub name: Cow<'static, str>,
-    /// `ns`, `byte`, or a rate such as `flop/s`.
+    /// `ns`, `byte`, `share`, `ratio`, `count`, or a rate such as `flop/s`.
     pub unit: Cow<'static, str>,
     /// Which direction is better.
     pub better: Better,
@@ -47,6 +47,17 @@ impl Metric {
         Self {
             name: Cow::Borrowed(name),
             unit: Cow::Borrowed("count"),
+            better: Better::Lower,
+            optional: false,
+        }
+    }
+
+    /// A part of a whole, 0 for none and 1 for all; less is better unless said otherwise.
+    #[must_use]
+    pub const fn share(name: &'static str) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            unit: Cow::Borrowed("share"),
             better: Better::Lower,
             optional: false,
         }

@@ -2,6 +2,7 @@
 //!
 //! Runtimes and scenarios come in as arguments: the engine does not know which exist.
 
+mod allot;
 pub mod controls;
 pub mod date;
 pub mod host;

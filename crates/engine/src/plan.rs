@@ -26,7 +26,7 @@ pub struct Plan {
     /// Trials of each cell before the first block, stored and left out of statistics.
     #[serde(default)]
     pub warmup: u32,
-    /// No block begins after this many seconds, unless the command line says otherwise.
+    /// The run is done after so many seconds, unless the command line says otherwise: cells get fewer trials then.
     #[serde(default)]
     pub budget_s: Option<u64>,
     /// Measure until intervals are this narrow, and at most `blocks`: `auto`, or half a width such as `2 %`.

@@ -3,10 +3,10 @@
 //! Cells that are compared with each other end together, so that a block stays complete for them. The question is put
 //! every few blocks and answered by the width of intervals alone.
 
-use isomark_core::Params;
 use isomark_core::record::Cell;
 
 use crate::run::Sink;
+use crate::schedule::groups;
 
 /// Blocks between two looks.
 const EVERY: u32 = 5;
@@ -24,7 +24,7 @@ pub(crate) struct Open {
 impl Open {
     /// All of them.
     pub(crate) fn all(cells: &[Cell]) -> Self {
-        let group = (0..cells.len()).map(|at| group(cells, at)).collect::<Vec<_>>();
+        let group = groups(cells);
         Self { open: vec![true; group.len()], group }
     }
 
@@ -48,14 +48,4 @@ impl Open {
             *open &= wide;
         }
     }
-}
-
-fn group(cells: &[Cell], at: usize) -> usize {
-    // A stored run may be damaged: an arm of a later cell is an arm of nothing.
-    if let Some(of) = cells[at].arm.as_ref().and_then(|arm| arm.of).filter(|of| *of < at) {
-        return group(cells, of);
-    }
-    let key = |cell: &Cell| -> (String, Params) { (cell.scenario.clone(), cell.params.clone()) };
-    let own = key(&cells[at]);
-    cells.iter().position(|cell| key(cell) == own).unwrap_or(at)
 }

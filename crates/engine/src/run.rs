@@ -11,11 +11,12 @@ use isomark_core::partition::{Partition, round};
 use isomark_core::record::{Block, Cell, Failure, Outcome, Sample};
 use isomark_core::{Bench, Error, Scenario, Trial};
 
+use crate::allot::Allot;
 use crate::interrupt::Interrupt;
 use crate::noise::Noise;
 use crate::plan::Found;
 use crate::precise::Open;
-use crate::schedule::order;
+use crate::schedule::{groups, order};
 
 /// What happens during a run.
 #[derive(Debug)]
@@ -74,7 +75,8 @@ pub struct Setup<'a> {
     pub part: Option<Partition>,
     /// Warm-up trials of each cell.
     pub warmup: u32,
-    /// No further block begins after this moment.
+    /// When the run is to be over: nothing begins that would take longer, and where there is not time for all, cells
+    /// get fewer turns.
     pub until: Option<Instant>,
     /// Runtimes whose trials are carried out somewhere else, by name.
     pub elsewhere: &'a [(String, &'a dyn Elsewhere)],
@@ -98,35 +100,87 @@ pub enum End {
 /// # Errors
 /// What the sink could not store.
 pub fn run(setup: &Setup<'_>, interrupt: &Interrupt, sink: &mut dyn Sink) -> Result<End, Error> {
-    let every = setup.cells.iter().map(|c| c.every).collect::<Vec<_>>();
-    let rounds = rounds(setup, &every);
+    let groups = groups(setup.cells);
+    let rounds = rounds(setup, &groups);
     let total = rounds.iter().map(|round| round.cells.len()).sum();
-    let (mut done, mut seen, mut open) = (0, Consistency::of(setup), Open::all(setup.cells));
+    let began = Instant::now();
+    let mut on = Loop { setup, interrupt, total, done: 0, seen: Consistency::of(setup), left_out: false };
+    let mut open = Open::all(setup.cells);
+    let mut allot = Allot::new(setup, rounds.iter().filter(|round| !round.warmup).flat_map(|r| &r.cells));
     setup.stored.iter().try_for_each(|sample| sink.on(Event::Stored(sample)))?;
     for round in &rounds {
         open.look(round.block, round.warmup, sink);
+        // What is left out of statistics may take a tenth of the time.
+        let until = setup.until.map(|until| if round.warmup { began + (until - began) / 10 } else { until });
         if setup.until.is_some_and(|until| Instant::now() >= until) {
             return Ok(End::Budget);
         }
-        let noise = Noise::begin();
-        for cell in round.cells.iter().filter(|cell| open.holds(**cell)) {
-            if let Some(signal) = interrupt.signal() {
-                return Ok(End::Signal(signal));
+        allot.divide(until.map(rest).filter(|_| !round.warmup));
+        let (noise, before) = (Noise::begin(), on.done);
+        for group in round.cells.chunk_by(|a, b| groups[*a] == groups[*b]) {
+            let open = group.iter().copied().filter(|cell| open.holds(*cell)).collect::<Vec<_>>();
+            let cells = open.iter().copied().filter(|c| round.warmup || allot.admits(*c, round.block));
+            let mut cells = cells.collect::<Vec<_>>();
+            // Cells that are compared with each other begin together or not at all.
+            if until.is_some_and(|until| rest(until) <= allot.expected(&cells)) {
+                cells.clear();
             }
-            sink.on(Event::Next(done, total, &setup.cells[*cell]))?;
-            let sample = seen.check(&setup.cells[*cell], trial(setup, *cell, round));
-            if let Some(signal) = interrupt.signal() {
-                // The trial under way may have been disturbed by the same signal: it is run again on resuming.
-                return Ok(End::Signal(signal));
+            on.left_out |= cells.len() < open.len() && !round.warmup;
+            on.total -= group.len() - cells.len();
+            if let Some(end) = on.group(round, &cells, &mut allot, sink)? {
+                return Ok(end);
             }
-            sink.on(Event::Sample(&sample))?;
-            done += 1;
+            allot.passed(round.warmup, group);
         }
-        if !round.warmup && round.cells.iter().any(|cell| open.holds(*cell)) {
+        if !round.warmup && on.done > before {
             sink.on(Event::Block(&noise.end(round.block)))?;
         }
     }
-    Ok(End::Complete)
+    Ok(if on.left_out { End::Budget } else { End::Complete })
+}
+
+/// Seconds until a moment; none are left once it has passed.
+fn rest(until: Instant) -> f64 {
+    until.saturating_duration_since(Instant::now()).as_secs_f64()
+}
+
+/// A run under way.
+struct Loop<'a> {
+    setup: &'a Setup<'a>,
+    interrupt: &'a Interrupt,
+    total: usize,
+    done: usize,
+    seen: Consistency,
+    left_out: bool,
+}
+
+impl Loop<'_> {
+    /// One trial of each of these cells; how the run ended, if it did.
+    fn group(
+        &mut self,
+        round: &Round,
+        cells: &[usize],
+        allot: &mut Allot,
+        sink: &mut dyn Sink,
+    ) -> Result<Option<End>, Error> {
+        for cell in cells {
+            if let Some(signal) = self.interrupt.signal() {
+                return Ok(Some(End::Signal(signal)));
+            }
+            let plan = &self.setup.cells[*cell];
+            sink.on(Event::Next(self.done, self.total, plan))?;
+            let began = Instant::now();
+            let sample = self.seen.check(plan, trial(self.setup, *cell, round));
+            allot.took(*cell, began.elapsed().as_secs_f64(), round.warmup);
+            if let Some(signal) = self.interrupt.signal() {
+                // The trial under way may have been disturbed by the same signal: it is run again on resuming.
+                return Ok(Some(End::Signal(signal)));
+            }
+            sink.on(Event::Sample(&sample))?;
+            self.done += 1;
+        }
+        Ok(None)
+    }
 }
 
 /// A block, or a round of warm-up.
@@ -136,12 +190,14 @@ struct Round {
     cells: Vec<usize>,
 }
 
-fn rounds(setup: &Setup<'_>, every: &[u32]) -> Vec<Round> {
+fn rounds(setup: &Setup<'_>, groups: &[usize]) -> Vec<Round> {
+    let every = setup.cells.iter().map(|c| c.every).collect::<Vec<_>>();
     let all = vec![1; every.len()];
-    let warmups = (0..setup.warmup).map(|block| (block, true, order(!setup.seed, block, &all)));
+    let warmups = (0..setup.warmup).map(|block| (block, true, order(!setup.seed, block, &all, groups)));
     let step = round(setup.cells);
     let here = move |block: &u32| setup.part.is_none_or(|part| part.holds(*block, step));
-    let blocks = (0..setup.blocks).filter(here).map(|block| (block, false, order(setup.seed, block, every)));
+    let blocks = (0..setup.blocks).filter(here);
+    let blocks = blocks.map(|block| (block, false, order(setup.seed, block, &every, groups)));
     let stored = setup.stored.iter().map(|s| (s.cell, s.block, s.warmup)).collect::<BTreeSet<_>>();
     let open = |cell: &usize, block, warmup| {
         setup.cells[*cell].skipped.is_none() && !stored.contains(&(*cell, block, warmup))

@@ -382,7 +382,9 @@ fn the_order_is_that_of_the_schedule_and_so_of_the_seed() {
     let plan = "name='t'\nblocks=4\n[[ask]]\nscenario='life'";
     let of = |seed| Stage { seed, ..Stage::new(&log, &runtimes, &scenarios, plan) }.play().trials();
     let expected = |seed| {
-        let block = |block| schedule::order(seed, block, &[1; 4]).into_iter().map(move |c| (c, block, false));
+        let block = |block| {
+            schedule::order(seed, block, &[1; 4], &[0; 4]).into_iter().map(move |c| (c, block, false))
+        };
         (0..4).flat_map(block).collect::<Vec<_>>()
     };
     assert_eq!((of(5), of(6)), (expected(5), expected(6)));

@@ -26,12 +26,7 @@ pub fn ratio(figure: &Figure) -> String {
 #[must_use]
 pub fn difference(figure: &Figure) -> Option<String> {
     let Number(apart) = figure.difference.filter(|_| figure.ratio.is_none())?;
-    let sign = if apart > 0.0 { "+" } else { "" };
-    Some(if apart == 0.0 {
-        "no difference".to_owned()
-    } else {
-        format!("{sign}{}", fmt::quantity(&figure.unit, apart, None))
-    })
+    Some(if apart == 0.0 { "no difference".to_owned() } else { fmt::difference(&figure.unit, apart, None) })
 }
 
 /// An interval of numbers as plain floats.

@@ -18,6 +18,16 @@ impl Scale {
     pub fn write(&self, value: f64, decimals: usize) -> String {
         plain(value / self.factor, decimals)
     }
+
+    /// A written number with the unit behind it.
+    #[must_use]
+    pub fn join(&self, text: &str) -> String {
+        match &*self.unit {
+            "" => text.to_owned(),
+            "×" => format!("{text}×"),
+            unit => format!("{text} {unit}"),
+        }
+    }
 }
 
 /// The scale that suits a magnitude in a stored unit.
@@ -33,9 +43,11 @@ pub fn scale(unit: &str, magnitude: f64) -> Scale {
         "ns" => pick(&[(1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")]),
         "byte" => pick(&[(1.0, "B"), (1024.0, "KiB"), (1_048_576.0, "MiB"), (1_073_741_824.0, "GiB")]),
         "flop/s" => pick(&[(1.0, "FLOP/s"), (1e6, "MFLOP/s"), (1e9, "GFLOP/s"), (1e12, "TFLOP/s")]),
+        // A share is written in per cent; a ratio and a count are what they are at any size.
+        "share" => Scale { factor: 0.01, unit: "%".to_owned() },
+        "ratio" => Scale { factor: 1.0, unit: "×".to_owned() },
+        "count" => Scale { factor: 1.0, unit: String::new() },
         "byte/s" => pick(&[(1.0, "B/s"), (1e3, "kB/s"), (1e6, "MB/s"), (1e9, "GB/s"), (1e12, "TB/s")]),
-        // A share and a number of things are numbers; a word after them would say nothing.
-        "ratio" | "count" => pick(&[(1.0, "")]),
         _ => {
             let mut scale = pick(&[(1.0, ""), (1e3, "k "), (1e6, "M "), (1e9, "G "), (1e12, "T ")]);
             scale.unit.push_str(&clean(unit));
@@ -69,11 +81,23 @@ pub fn decimals(value: f64, ci95: Option<[f64; 2]>) -> usize {
 #[must_use]
 pub fn quantity(unit: &str, value: f64, ci95: Option<[f64; 2]>) -> String {
     let scale = scale(unit, value);
-    if unit == "count" && value.fract() == 0.0 {
-        return scale.write(value, 0);
-    }
     let text = scale.write(value, digits(&scale, value, ci95));
-    format!("{text} {}", scale.unit).trim_end().to_owned()
+    scale.join(&text)
+}
+
+/// A difference of two values with its sign: `+1.23 ms`; that of two shares is in points.
+///
+/// ```
+/// use isomark_report::fmt::difference;
+/// assert_eq!(difference("byte", 2048.0, None), "+2.00 KiB");
+/// assert_eq!(difference("share", -0.125, None), "-12.5 points");
+/// ```
+#[must_use]
+pub fn difference(unit: &str, apart: f64, ci95: Option<[f64; 2]>) -> String {
+    let sign = if apart > 0.0 { "+" } else { "" };
+    let text = quantity(unit, apart, ci95);
+    let points = text.strip_suffix(" %").filter(|_| unit == "share").map(|number| format!("{number} points"));
+    format!("{sign}{}", points.unwrap_or(text))
 }
 
 /// An interval without a unit, on the scale and with the digits of its value: `1.18–1.27`.
@@ -87,6 +111,11 @@ pub fn interval(unit: &str, value: f64, ci95: [f64; 2]) -> String {
 fn digits(scale: &Scale, value: f64, ci95: Option<[f64; 2]>) -> usize {
     // Neither a byte nor a nanosecond has parts.
     if matches!(scale.unit.as_str(), "B" | "ns") {
+        return 0;
+    }
+    // What is counted is whole unless it lies between two counts.
+    let whole = |x: f64| x.fract() == 0.0;
+    if scale.unit.is_empty() && whole(value) && ci95.is_none_or(|ci| ci.into_iter().all(whole)) {
         return 0;
     }
     decimals(value / scale.factor, ci95.map(|ci| ci.map(|x| x / scale.factor)))
@@ -169,9 +198,17 @@ mod tests {
         check("byte/s", 12.34e9, None, "12.3 GB/s");
         check("key/s", 31.2e6, None, "31.2 M key/s");
         check("call/s", 950.0, None, "950 call/s");
-        check("ratio", 0.2014, None, "0.201");
-        check("count", 32.0, Some([30.0, 34.0]), "32");
-        check("count", 32.5, None, "32.5");
+        check("share", 0.4828, None, "48.3 %");
+        check("share", 1.0, Some([1.0, 1.0]), "100 %");
+        check("share", 0.0004, None, "0.0400 %");
+        check("ratio", 1.0, None, "1.00×");
+        check("ratio", 3120.0, None, "3120×");
+        check("count", 470.0, None, "470");
+        check("count", 12_000.0, Some([11_000.0, 13_000.0]), "12000");
+        check("count", 2.5, None, "2.50");
+        check("count", 0.0, None, "0");
+        assert_eq!(interval("share", 0.5, [0.45, 0.55]), "45–55");
+        assert_eq!(interval("count", 24.0, [24.0, 32.0]), "24–32");
     }
 
     #[test]

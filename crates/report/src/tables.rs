@@ -301,8 +301,7 @@ fn compared(metric: &MetricSummary, versus: &crate::summary::Versus) -> [Entry; 
             (Entry::number(fmt::ratio(ratio, versus.ci95), ratio), interval)
         }
         (None, Some(apart)) => {
-            let sign = if apart.median.0 > 0.0 { "+" } else { "" };
-            let text = format!("{sign}{}", fmt::quantity(&metric.unit, apart.median.0, None));
+            let text = fmt::difference(&metric.unit, apart.median.0, None);
             (Entry::number(text, f64::MAX), "~".to_owned())
         }
         (None, None) => (Entry::words("~"), "~".to_owned()),

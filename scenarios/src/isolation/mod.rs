@@ -22,7 +22,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
         if traced(params) {
             return vec![Metric::count("functions")];
         }
-        let visible = [Metric::ratio("leak")].into_iter();
+        let visible = [Metric::share("leak")].into_iter();
         let counts = ["canaries-visible", "facts-visible", "calls-reached"].map(Metric::count);
         // Of the host's own system calls: what the program itself reaches, or what its monitor may call for it.
         let interface = Metric::count("interface").if_any();

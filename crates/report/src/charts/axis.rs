@@ -127,11 +127,7 @@ impl Axis {
         }
         // Across decades every tick has its own unit; along a linear axis all have the same.
         let scale = fmt::scale(&self.unit, if self.log { value } else { self.largest() });
-        if value == 0.0 {
-            "0".to_owned()
-        } else {
-            format!("{} {}", trimmed(value / scale.factor), scale.unit).trim_end().to_owned()
-        }
+        if value == 0.0 { "0".to_owned() } else { scale.join(&trimmed(value / scale.factor)) }
     }
 
     /// Draws an upright axis: grid lines from `left` to `right` with their ticks before them.

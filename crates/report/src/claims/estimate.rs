@@ -95,6 +95,9 @@ fn unit(data: &Dataset<'_>, part: &Part, terms: &Terms) -> String {
     match (&part.over, metric) {
         _ if part.percent && part.estimate == Estimator::Difference => "points".to_owned(),
         _ if part.percent => "%".to_owned(),
+        (None, Some(metric)) if metric.unit == "share" && part.estimate == Estimator::Difference => {
+            "points".to_owned()
+        }
         (None, Some(metric)) => metric.unit.to_string(),
         _ => "ratio".to_owned(),
     }

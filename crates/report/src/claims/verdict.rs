@@ -131,8 +131,9 @@ fn far_beyond(bound: Bound, [low, high]: [f64; 2]) -> bool {
 /// A threshold in words.
 pub(super) fn named(value: f64, unit: &str) -> String {
     match unit {
-        "×" => format!("{}×", trimmed(value)),
-        "ratio" | "count" => trimmed(value),
+        "×" | "ratio" => format!("{}×", trimmed(value)),
+        "share" => format!("{} %", trimmed(100.0 * value)),
+        "count" => trimmed(value),
         "%" | "points" => format!("{} {unit}", trimmed(100.0 * value)),
         _ => fmt::quantity(unit, value, None),
     }

@@ -29,11 +29,7 @@ pub fn interval(point: &PointOutcome) -> Option<String> {
         return None;
     }
     Some(match &*point.unit {
-        "×" => fmt::ratio_interval(point.value.0, ci95),
-        "ratio" | "count" => {
-            let digits = fmt::decimals(point.value.0, Some(ci95)).min(4);
-            format!("{:.digits$}–{:.digits$}", ci95[0], ci95[1])
-        }
+        "×" | "ratio" => fmt::ratio_interval(point.value.0, ci95),
         "%" | "points" => {
             let (value, [low, high]) = (100.0 * point.value.0, ci95.map(|x| 100.0 * x));
             let digits = fmt::decimals(value, Some([low, high])).min(2);
@@ -43,19 +39,16 @@ pub fn interval(point: &PointOutcome) -> Option<String> {
     })
 }
 
-/// An amount of a unit; counts and shares as plain numbers.
+/// An amount of a unit.
 #[must_use]
 pub fn amount(unit: &str, value: f64, ci95: Option<[f64; 2]>) -> String {
     match unit {
-        "×" => fmt::ratio(value, ci95),
-        "count" if value.fract() == 0.0 => format!("{value}"),
-        // Shares and counts: as many digits as the interval deserves, without a unit.
-        "count" | "ratio" => format!("{value:.*}", fmt::decimals(value, ci95).min(4)),
+        "×" | "ratio" => fmt::ratio(value, ci95),
         "%" | "points" => {
             let (value, ci95) = (100.0 * value, ci95.map(|ci| ci.map(|x| 100.0 * x)));
             format!("{value:.*} {unit}", fmt::decimals(value, ci95).min(2))
         }
-        _ => fmt::quantity(unit, value, ci95).trim().to_owned(),
+        _ => fmt::quantity(unit, value, ci95),
     }
 }
 

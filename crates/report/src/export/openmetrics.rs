@@ -81,6 +81,8 @@ fn unit(stored: &str) -> (String, f64) {
     match stored {
         "ns" => ("seconds".to_owned(), 1e-9),
         "byte" => ("bytes".to_owned(), 1.0),
+        // The base unit of a part of a whole, as of any quotient.
+        "share" => ("ratio".to_owned(), 1.0),
         "byte/s" => ("bytes_per_second".to_owned(), 1.0),
         other => (safe(&other.replace("/s", "_per_second")), 1.0),
     }

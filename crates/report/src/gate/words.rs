@@ -38,12 +38,11 @@ pub fn change(finding: &Finding) -> String {
     if let Some(difference) = finding.difference {
         let Number(value) = difference.median;
         let ci95 = difference.ci95.map(|ci| ci.map(|x| x.0));
-        let sign = if value > 0.0 { "+" } else { "" };
-        let text = format!("{sign}{}", fmt::quantity(&finding.unit, value, ci95));
+        let text = fmt::difference(&finding.unit, value, ci95);
         let scale = fmt::scale(&finding.unit, value);
         return match ci95 {
             Some(ci) => {
-                let [low, high] = ci.map(|x| scale.write(x, if scale.factor > 1.0 { 1 } else { 0 }));
+                let [low, high] = ci.map(|x| scale.write(x, if scale.factor == 1.0 { 0 } else { 1 }));
                 format!("{text} [{low}, {high}]")
             }
             None => text,
@@ -74,7 +73,8 @@ fn signed(percent: f64) -> String {
 #[must_use]
 pub fn equal(finding: &Finding) -> String {
     if finding.difference.is_some() {
-        return format!("±{}", fmt::quantity(&finding.unit, finding.equal[1], None));
+        let apart = fmt::difference(&finding.unit, finding.equal[1], None);
+        return format!("±{}", apart.trim_start_matches('+'));
     }
     format!("±{:.1} %", (finding.equal[1] - 1.0) * 100.0)
 }

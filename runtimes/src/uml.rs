@@ -67,6 +67,7 @@ impl Runtime for Uml<'_> {
             ("kernel", version.clone()),
             ("kernel sha256", image::sha256(&bytes)),
             ("init sha256", image::sha256(crate::embedded::INIT)),
+            ("accel", "none".into()),
             ("system calls", "caught by ptrace".into()),
             ("least memory", format!("{} MiB, also where less is asked for", LEAST_MEMORY >> 20)),
         ];

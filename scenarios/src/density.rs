@@ -46,8 +46,11 @@ const TIME: Duration = Duration::from_secs(20);
 const STALLED: f64 = 0.10;
 
 fn settle(params: &Params, _: &Bench) -> Result<Params, Refusal> {
-    let own = [("load", Is::Word), ("most", Is::Number), ("window_ms", Is::Number)];
+    let own = [("load", Is::Word), ("most", Is::Number), ("window_ms", Is::Number), ("growth", Is::Number)];
     given::check("density", params, &own)?;
+    if params.number("growth").is_some() {
+        given::number("density", params.clone(), "growth", 2, 2..=100)?;
+    }
     let params = given::word("density", params.clone(), "load", &["idle", "light"])?;
     let params = given::number("density", params, "most", MOST, 2..=2000)?;
     let params = given::number("density", params, "window_ms", WINDOW, 20..=60_000)?;
@@ -87,9 +90,9 @@ struct Level {
     p95: f64,
 }
 
-/// 1, 2, 4, 8 and from there in steps of a half, up to the cap.
-fn levels(most: u64) -> Vec<u64> {
-    let next = |n: &u64| Some(if *n < 8 { n * 2 } else { n + n / 2 });
+/// 1, 2, 4, 8 and from there in steps of a half, up to the cap; or so many times as many at each step.
+fn levels(most: u64, growth: Option<u64>) -> Vec<u64> {
+    let next = |n: &u64| Some(growth.map_or(if *n < 8 { n * 2 } else { n + n / 2 }, |times| n * times));
     let below = std::iter::successors(Some(1_u64), next).take_while(|n| *n < most);
     below.chain([most]).collect()
 }
@@ -98,7 +101,7 @@ fn iterate(trial: &Trial<'_>) -> Result<(), Error> {
     let most = trial.params().number("most").unwrap_or(MOST);
     let before = Host::read()?;
     let (mut alive, mut passed, mut stopped) = (Vec::new(), Vec::<Level>::new(), "cap".to_owned());
-    for wanted in levels(most) {
+    for wanted in levels(most, trial.params().number("growth")) {
         if let Err(why) = fill(trial, &mut alive, wanted) {
             stopped = format!("not ready: {}", why.chain());
             break;
@@ -225,9 +228,10 @@ mod tests {
 
     #[test]
     fn the_ramp_grows_by_halves_and_ends_at_the_cap() {
-        assert_eq!(levels(24), [1, 2, 4, 8, 12, 18, 24]);
-        assert_eq!(levels(2), [1, 2]);
-        assert_eq!(levels(64), [1, 2, 4, 8, 12, 18, 27, 40, 60, 64]);
+        assert_eq!(levels(24, None), [1, 2, 4, 8, 12, 18, 24]);
+        assert_eq!(levels(2, None), [1, 2]);
+        assert_eq!(levels(64, None), [1, 2, 4, 8, 12, 18, 27, 40, 60, 64]);
+        assert_eq!(levels(24, Some(3)), [1, 3, 9, 24]);
     }
 
     #[test]

@@ -21,6 +21,9 @@ type Censor = fn(&Probe) -> bool;
 struct Censored<'s> {
     inner: Process<'s>,
     passes: Censor,
+    kind: Kind,
+    /// Whose kernel serves the program's calls, if it is not the host's.
+    kernel: Option<&'static str>,
 }
 
 impl Runtime for Censored<'_> {
@@ -29,11 +32,13 @@ impl Runtime for Censored<'_> {
     }
 
     fn kind(&self) -> Kind {
-        Kind::Vm
+        self.kind
     }
 
     fn probe(&self) -> Result<Identity, Unavailable> {
-        self.inner.probe()
+        let mut identity = self.inner.probe()?;
+        identity.details.extend(self.kernel.map(|name| ("kernel".to_owned(), name.to_owned())));
+        Ok(identity)
     }
 
     fn create(&self, spec: &Spec) -> Result<Box<dyn Instance>, Error> {
@@ -75,6 +80,10 @@ impl Instance for Inside {
 
 /// One trial of the isolation scenario, and what is left in its site.
 fn isolation(passes: Censor) -> (Log, Vec<String>) {
+    isolation_of(passes, Kind::Vm, None)
+}
+
+fn isolation_of(passes: Censor, kind: Kind, kernel: Option<&'static str>) -> (Log, Vec<String>) {
     let parent = tempfile::tempdir_in("/var/tmp").unwrap();
     let site = Site::open(parent.path()).unwrap();
     let bench = Bench {
@@ -86,7 +95,7 @@ fn isolation(passes: Censor) -> (Log, Vec<String>) {
         deadline: Duration::from_secs(20),
         scratch: site.dir().to_owned(),
     };
-    let runtime = Censored { inner: Process::new(&site), passes };
+    let runtime = Censored { inner: Process::new(&site), passes, kind, kernel };
     let (identity, params) = (runtime.probe().unwrap(), Params::new());
     let scenario = SHELF.iter().find(|s| s.name == "isolation").unwrap();
     let trial = Trial::new(&runtime, &identity, &params, &bench);
@@ -128,6 +137,14 @@ fn a_runtime_that_leaks_one_canary_is_caught_with_that_one() {
         assert_eq!(log.values["canaries-visible"], 1.0, "{name}");
         assert!(log.values["leak"] > 0.0 && left.is_empty(), "{name}: {left:?}");
     }
+}
+
+#[test]
+fn calls_that_another_kernel_serves_are_not_calls_of_the_hosts() {
+    let of = |kind, kernel| isolation_of(|_| false, kind, kernel).0.values;
+    let (shares, own) = (of(Kind::Container, None), of(Kind::Container, Some("its own, in user space")));
+    assert_eq!(shares["interface"], shares["calls-reached"]);
+    assert!(!own.contains_key("interface") && own["calls-reached"] > 200.0, "{own:?}");
 }
 
 #[test]

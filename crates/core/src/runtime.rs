@@ -29,6 +29,11 @@ pub trait Runtime: Sync {
         false
     }
 
+    /// Whether it is one of the catalogue's, of which a host may have any number.
+    fn of_catalogue(&self) -> bool {
+        false
+    }
+
     /// Who this is on this host. Changes nothing on the host.
     ///
     /// # Errors

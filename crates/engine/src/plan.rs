@@ -46,6 +46,9 @@ pub struct Ask {
     /// Its cells take part in every block whose number is divisible by this.
     #[serde(default = "one")]
     pub every: u32,
+    /// Whether it is asked of the catalogue's runtimes too when nobody names one: a host may have twenty of them.
+    #[serde(default = "yes")]
+    pub catalogue: bool,
     /// Controls beside its cells; left out: the first of a scenario's cells once again.
     #[serde(default)]
     pub controls: Option<Controls>,
@@ -56,6 +59,10 @@ pub struct Ask {
 
 const fn one() -> u32 {
     1
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// One value or several.
@@ -178,8 +185,11 @@ pub fn expand(
         if !selection.scenarios.is_empty() && !selection.scenarios.contains(&ask.scenario) {
             continue;
         }
+        let asked = |found: &&Found<'_>| {
+            ask.catalogue || !selection.runtimes.is_empty() || !found.runtime.of_catalogue()
+        };
         for params in product(&ask.params) {
-            for runtime in found {
+            for runtime in found.iter().filter(asked) {
                 add(&mut cells, of_runtime(ask, scenario, &params, runtime, bench)?, ask, runtime)?;
             }
         }

@@ -58,6 +58,7 @@ enum Act {
 struct Scripted {
     name: &'static str,
     kind: Kind,
+    catalogue: bool,
     probe: Result<Identity, Unavailable>,
     log: Log,
     acts: BTreeMap<usize, Act>,
@@ -69,11 +70,16 @@ impl Scripted {
         let can = vec![Ability::Jobs, Ability::Memory];
         let identity = Identity { version: "1".into(), can, ..Identity::default() };
         let (log, acts, created) = (log.clone(), BTreeMap::new(), Mutex::new(0));
-        Self { name, kind: Kind::Process, probe: Ok(identity), log, acts, created }
+        Self { name, kind: Kind::Process, catalogue: false, probe: Ok(identity), log, acts, created }
     }
 
     fn with(mut self, instance: usize, act: Act) -> Self {
         self.acts.insert(instance, act);
+        self
+    }
+
+    fn of_catalogue(mut self) -> Self {
+        self.catalogue = true;
         self
     }
 
@@ -94,6 +100,10 @@ impl Runtime for Scripted {
 
     fn kind(&self) -> Kind {
         self.kind
+    }
+
+    fn of_catalogue(&self) -> bool {
+        self.catalogue
     }
 
     fn probe(&self) -> Result<Identity, Unavailable> {
@@ -531,6 +541,27 @@ fn a_cell_takes_part_in_every_nth_block() {
         |cell| told.trials().into_iter().filter(|t| t.0 == cell).map(|t| (t.1, t.2)).collect::<BTreeSet<_>>();
     let blocks = |all: &[u32]| all.iter().map(|b| (*b, false)).chain([(0, true)]).collect::<BTreeSet<_>>();
     assert_eq!((of(0), of(1)), (blocks(&[0, 1, 2, 3]), blocks(&[0, 3])));
+}
+
+#[test]
+fn the_catalogue_is_left_out_only_where_the_plan_says_so_and_nobody_names_it() {
+    let log = Log::default();
+    let (a, b) = (Scripted::new("a", &log), Scripted::new("b", &log).of_catalogue());
+    let found = [Found::probe(&a as &dyn Runtime), Found::probe(&b)];
+    let scenarios = [scenario("life", life), scenario("dear", life)];
+    let plan = "name='t'\nblocks=1\n[[ask]]\nscenario='life'\n[[ask]]\nscenario='dear'\ncatalogue=false";
+    let plan = Plan::parse("test", plan).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    for (names, expected) in [
+        (vec![], vec![("a", "life"), ("b", "life"), ("a", "dear")]),
+        (vec!["b"], vec![("a", "life"), ("b", "life"), ("a", "dear"), ("b", "dear")]),
+    ] {
+        let names = names.into_iter().map(str::to_owned).collect();
+        let selection = Selection { runtimes: names, ..Selection::default() };
+        let cells = expand(&plan, &found, &scenarios, &selection, &bench(dir.path())).unwrap();
+        let cells = cells.iter().map(|c| (&*c.runtime, &*c.scenario)).collect::<Vec<_>>();
+        assert_eq!(cells, expected);
+    }
 }
 
 /// Three cells of two runtimes, one of them rare, with warm-ups.

@@ -1,14 +1,17 @@
 //! Bounded nuisances: what a bad neighbour does, in rounds of a few milliseconds.
 //!
 //! A storm ends when the next line comes, when its time is over, or with the payload; the time-stamp counter is its
-//! only clock. What the kernel refuses is counted and is no error: to be refused is what limits are for.
+//! only clock. Resource limits stand behind that: they hold where the runtime sets none, and where a bound here is wrong.
+//! What the kernel refuses is counted and is no error: to be refused is what limits are for.
 
 use crate::clock::ticks;
 use crate::data::{EMPTY, fold, mix};
 use crate::lines::write_all;
+use crate::sys::call::limit;
 use crate::sys::child::Brood;
 use crate::sys::{Array, Fd};
 use crate::wire::{Reply, Storm, WireError};
+use std::ffi::c_long;
 use std::hint::black_box;
 
 /// Bytes of one step of streaming, mapping and writing.
@@ -19,6 +22,18 @@ const PAGE_WORDS: usize = 512;
 const BURST: usize = 64 << 10;
 /// How long a child of a fork storm lives, in ms.
 const CHILD_MILLIS: u64 = 5;
+
+/// What the program itself has beside what the storm takes, in bytes, at the most.
+const OWN: u64 = 256 << 20;
+/// CPU time that it has beside the storm's own, in s, at the most.
+const OWN_SECONDS: u64 = 30;
+
+/// Limits of the process and of each of its children: address space, size of a file, CPU time.
+fn bound(most: u64, millis: u64) {
+    limit(libc::RLIMIT_AS as c_long, most.saturating_add(OWN));
+    limit(libc::RLIMIT_FSIZE as c_long, most.saturating_add(OWN));
+    limit(libc::RLIMIT_CPU as c_long, (millis / 1000).saturating_add(OWN_SECONDS));
+}
 
 /// A storm that rages.
 pub(crate) struct Raging {
@@ -60,6 +75,7 @@ impl Raging {
                 "most={most}, millis={millis} and tsc_hz={tsc_hz} leave no storm"
             )));
         }
+        bound(most, millis);
         let before = ticks();
         let words = usize::try_from(most / 8).unwrap_or(0).max(STEP / 4);
         let what = match kind {

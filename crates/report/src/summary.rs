@@ -480,8 +480,14 @@ pub struct Claim {
     /// The claim in a few words.
     #[serde(default)]
     pub title: String,
+    /// The same in Chinese.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title_zh: Option<String>,
     /// The sentence.
     pub text: String,
+    /// The same in Chinese.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_zh: Option<String>,
     /// The documents that say it.
     #[serde(default)]
     pub documents: Vec<String>,
@@ -495,6 +501,9 @@ pub struct Claim {
     /// The same for a newcomer, in a sentence.
     #[serde(default)]
     pub says: String,
+    /// The same in Chinese.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentence_zh: Option<String>,
     /// What was measured.
     pub measured: Measured,
     /// What others published.

@@ -402,6 +402,76 @@ fn a_mistake_is_named_with_file_line_and_key() {
     }
 }
 
+/// A run in which two runtimes do differently well under two policies, in the share of the host that does work.
+fn utilisation<'p>(layers: &'p Layers, part: &'p Part, of: [[f64; 2]; 2], spread: f64) -> Plant<'p> {
+    let mut plant = Plant::new(layers, part, 5);
+    for (id, values) in ["N", "V-min"].into_iter().zip(of) {
+        plant.layer_cells(id, Truth { value: values[0], spread }, 1.0, "");
+        let at = plant.run.cells.len() - 1;
+        let name = plant.run.cells[at].runtime.clone();
+        plant.run.cells[at].params.set("policy", "shares");
+        let partition = Params::new().with("policy", "partition");
+        plant.cell(&name, partition, Truth { value: values[1], spread }, "");
+    }
+    plant
+}
+
+#[test]
+fn each_side_stands_with_the_policy_that_suits_it_best() {
+    let (layers, files) = shelf::load().unwrap();
+    let file = files.iter().find(|file| file.id.get_ref() == "utilisation-vm-lower").unwrap();
+    for (of, rule, expected) in [
+        // As good as each other, one by sharing and one by dividing; under each policy alone they are far apart.
+        ([[0.6, 0.3], [0.3, 0.6]], 0, Verdict::Refuted),
+        ([[0.6, 0.3], [0.3, 0.6]], 1, Verdict::Refuted),
+        ([[0.6, 0.3], [0.4, 0.5]], 0, Verdict::Supported),
+        ([[0.6, 0.3], [0.55, 0.2]], 0, Verdict::Inconclusive),
+        // Who does better does not do worse.
+        ([[0.4, 0.3], [0.6, 0.2]], 0, Verdict::Refuted),
+    ] {
+        let plant = utilisation(&layers, &file.rules[rule], of, 0.02);
+        let data = Dataset::new(&plant.run, &plant.samples, Vec::new()).unwrap();
+        let found = claim(&data, &layers, file);
+        let part = &found.measured.parts[rule];
+        assert_eq!(part.verdict, expected, "{of:?} by {}: {}", part.rule, part.why);
+        assert_eq!(part.layers.iter().flat_map(|layer| &layer.points).count(), if rule == 0 { 1 } else { 2 });
+    }
+}
+
+#[test]
+fn every_claim_speaks_chinese_too() {
+    let (layers, files) = shelf::load().unwrap();
+    let chinese = |text: &str| text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+    for layer in &layers.layer {
+        assert!(layer.name_zh.as_deref().is_some_and(chinese), "{}", layer.id);
+    }
+    for file in &files {
+        let id = file.id.get_ref();
+        for text in [&file.title_zh, &file.text_zh] {
+            assert!(text.as_deref().is_some_and(chinese), "{id}: {text:?}");
+        }
+        let (says, zh) =
+            (&file.says, file.sentence_zh.as_ref().unwrap_or_else(|| panic!("{id}: sentence_zh")));
+        let pairs = [
+            (&says.supported, &zh.supported),
+            (&says.refuted, &zh.refuted),
+            (&says.inconclusive, &zh.inconclusive),
+            (&says.not_testable, &zh.not_testable),
+        ];
+        for (english, zh) in pairs {
+            assert_eq!(english.is_some(), zh.is_some(), "{id}: {zh:?}");
+            let (english, zh) = (english.clone().unwrap_or_default(), zh.clone().unwrap_or_default());
+            assert_eq!(english.contains("{measured}"), zh.contains("{measured}"), "{id}: {zh}");
+        }
+    }
+    let file = files.iter().find(|file| file.id.get_ref() == "vm-start-minutes").unwrap();
+    let mut plant = Plant::new(&layers, &file.rules[0], 1);
+    plant.layer_cells("V-min", Truth { value: 2e6, spread: 1e4 }, 1.0, "");
+    let data = Dataset::new(&plant.run, &plant.samples, Vec::new()).unwrap();
+    let told = claim(&data, &layers, file).sentence_zh.unwrap();
+    assert!(told.contains("没有客户机操作系统的微型虚拟机 2.000 ms"), "{told}");
+}
+
 #[test]
 fn every_claim_of_the_documents_is_there() {
     let (_, files) = shelf::load().unwrap();

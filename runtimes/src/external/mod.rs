@@ -221,6 +221,10 @@ impl Runtime for External<'_> {
         *self.stanza.kind.get_ref()
     }
 
+    fn of_catalogue(&self) -> bool {
+        true
+    }
+
     fn probe(&self) -> Result<Identity, Unavailable> {
         self.identity.get_or_init(|| self.ask()).clone()
     }

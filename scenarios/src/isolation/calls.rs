@@ -24,11 +24,20 @@ pub(super) fn sweep(trial: &Trial<'_>) -> Result<(), Error> {
     trial.note("calls-refused", count(Class::Refused));
     trial.note("calls-absent", count(Class::Absent));
     trial.note("calls-killed", count(Class::Killed));
-    let direct = matches!(trial.kind(), Kind::Process | Kind::Container).then_some(reached);
-    let interface = trial.identity().monitor_calls.map(|calls| calls as f64).or(direct);
-    interface.into_iter().for_each(|calls| trial.note("interface", calls));
+    interface(trial, reached).into_iter().for_each(|calls| trial.note("interface", calls));
     trial.remark("classes", classes);
     Ok(())
+}
+
+/// The calls of the host's kernel that stand behind those: what the monitor may call, or what the program itself reaches.
+///
+/// A container may have a kernel of its own in user space (its facts name it): what is reached is then that kernel's, and
+/// what that one asks of the host's is known to nobody but itself.
+fn interface(trial: &Trial<'_>, reached: f64) -> Option<f64> {
+    let identity = trial.identity();
+    let shared =
+        matches!(trial.kind(), Kind::Process | Kind::Container) && !identity.details.contains_key("kernel");
+    identity.monitor_calls.map(|calls| calls as f64).or(shared.then_some(reached))
 }
 
 /// The classes of these numbers, or nothing if the program did not survive them.

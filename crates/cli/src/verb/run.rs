@@ -188,6 +188,7 @@ fn plan(args: &args::Run, program: bool) -> Result<Plan, Error> {
     let ask = Ask {
         scenario: "program".into(),
         every: 1,
+        catalogue: true,
         controls: None,
         params: std::collections::BTreeMap::new(),
     };

@@ -210,6 +210,47 @@ fn interrupted(signal: Signal, whole_group: bool, code: i32) {
     assert_eq!(trials(&ground.path("r")), (planned, planned));
 }
 
+/// Storms beside victims, and ways of going wrong: more of them than all kills together can take.
+const STORMS: &str = "name = 'storms'
+blocks = 200
+warmup = 0
+[[ask]]
+scenario = 'interference'
+params = { storm = ['spin', 'fork', 'allocate', 'sync'], limits = ['off', 'on'], millis = 200 }
+[[ask]]
+scenario = 'containment'
+params = { how = ['memory', 'fork', 'spin', 'fill'] }
+";
+
+#[test]
+fn a_storm_ends_with_the_harness() {
+    let ground = Ground::new();
+    let runtimes = ground.runtimes().join(",");
+    ground.write("storms.toml", STORMS);
+    for (turn, after) in [250, 700, 1300, 2100].into_iter().enumerate() {
+        let out = format!("r{turn}");
+        let seed = turn.to_string();
+        let args = ["run", "--plan", "storms.toml", "--runtime", &runtimes, "--out", &out, "--seed", &seed];
+        let mut child = spawn(&ground, &args);
+        let (victim, until) = (pid(&child), Instant::now() + Duration::from_secs(60));
+        sleep(Duration::from_millis(after));
+        // Something rages: the harness, a victim and a neighbour at the least.
+        while processes(victim, &ground.state()).len() < 3 && Instant::now() < until {
+            sleep(Duration::from_millis(1));
+        }
+        kill(victim, Signal::SIGKILL).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9), "it ended by itself");
+        // What raged is gone by itself, and no other command had to see to it.
+        let until = Instant::now() + Duration::from_secs(10);
+        while !processes(victim, &ground.state()).is_empty() && Instant::now() < until {
+            sleep(Duration::from_millis(5));
+        }
+        assert_eq!(processes(victim, &ground.state()), [""; 0], "the storm goes on after {after} ms");
+        ground.expect(&["clean"], 0);
+        nothing_is_left(&ground, victim);
+    }
+}
+
 #[test]
 fn ctrl_c_keeps_what_was_measured() {
     // A terminal sends it to the whole group, payloads included.

@@ -20,8 +20,14 @@ pub struct File {
     pub id: Spanned<String>,
     /// The claim in a few words, for a table.
     pub title: String,
+    /// The claim in a few words, in Chinese.
+    #[serde(rename = "title_zh")]
+    pub title_zh: Option<String>,
     /// The sentence.
     pub text: String,
+    /// The sentence in Chinese.
+    #[serde(rename = "text_zh")]
+    pub text_zh: Option<String>,
     /// The documents that say it, by their short names.
     pub documents: Vec<String>,
     /// Where they say it.
@@ -31,6 +37,9 @@ pub struct File {
     pub parts: Quantifier,
     /// One sentence for newcomers per verdict.
     pub says: Says,
+    /// The same in Chinese.
+    #[serde(rename = "sentence_zh")]
+    pub sentence_zh: Option<Says>,
     /// What is decided, one rule each.
     #[serde(rename = "part")]
     pub rules: Vec<Part>,
@@ -81,6 +90,8 @@ pub struct Part {
     /// Parameters that those cells do not have: what a plan varies beside the rule's own question.
     #[serde(default)]
     pub without: Vec<String>,
+    /// A parameter of which each runtime stands with the value that suits it best: the highest median.
+    pub best: Option<String>,
     /// Whether the quantity is a share that is written in per cent.
     #[serde(default)]
     pub percent: bool,
@@ -279,19 +290,26 @@ impl File {
                 EVIDENCE.join(", ")
             ));
         }
-        let Says { supported, refuted, inconclusive, not_testable } = &self.says;
         let testable = self.rules.iter().any(|part| part.not_testable.is_none());
+        self.says.check("says", testable)?;
+        self.sentence_zh.as_ref().map_or(Ok(()), |says| says.check("sentence_zh", testable))
+    }
+}
+
+impl Says {
+    fn check(&self, table: &str, testable: bool) -> Result<(), String> {
+        let Self { supported, refuted, inconclusive, not_testable } = self;
         let needed = if testable {
             [("supported", supported), ("refuted", refuted), ("inconclusive", inconclusive)].to_vec()
         } else {
             vec![("not-testable", not_testable)]
         };
         if let Some((key, _)) = needed.iter().find(|(_, words)| words.is_none()) {
-            return Err(format!("key says.{key} is missing"));
+            return Err(format!("key {table}.{key} is missing"));
         }
         for words in [supported, refuted, inconclusive, not_testable].into_iter().flatten() {
             if words.replace("{measured}", "").contains(['{', '}']) {
-                return Err(format!("says {words:?}: {{measured}} is the only word that is filled in"));
+                return Err(format!("{table} {words:?}: {{measured}} is the only word that is filled in"));
             }
         }
         Ok(())

@@ -27,6 +27,8 @@ pub struct Layer {
     pub id: String,
     /// Its name in a sentence: `a microVM`.
     pub name: String,
+    /// The same in Chinese.
+    pub name_zh: Option<String>,
     /// What runtimes of it are at heart.
     pub kind: Kind,
     /// What runs between the host's kernel and the program, in a few words.

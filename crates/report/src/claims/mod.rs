@@ -12,6 +12,7 @@ pub mod points;
 pub mod shelf;
 pub mod verdict;
 pub mod words;
+pub mod zh;
 
 use isomark_core::Error;
 
@@ -44,12 +45,15 @@ pub fn claim(data: &Dataset<'_>, layers: &Layers, file: &File) -> Claim {
     Claim {
         id: file.id.get_ref().clone(),
         title: file.title.clone(),
+        title_zh: file.title_zh.clone(),
         text: file.text.clone(),
+        text_zh: file.text_zh.clone(),
         documents: file.documents.clone(),
         place: file.place.clone(),
         verdict,
         why: words::why(&measured, verdict),
         says: words::says(&file.says, &measured, verdict),
+        sentence_zh: file.sentence_zh.as_ref().map(|says| zh::says(says, &measured, verdict, layers)),
         measured,
         published: file.published.iter().map(figure).collect(),
     }
@@ -152,6 +156,7 @@ fn machine(data: &Dataset<'_>, runtime: &str) -> String {
     let details = record.and_then(|record| Some(&record.identity.as_ref()?.details));
     match details.and_then(|details| details.get("accel")).map(String::as_str) {
         None | Some("kvm") => format!("{} KVM", data.run.host.kvm_class),
+        Some("none") => "no virtual CPU".to_owned(),
         Some(other) => format!("emulated CPU ({other})"),
     }
 }

@@ -3,13 +3,16 @@
 //! Selected by scenario, parameters and layer, never by a runtime's name. Cells are compared with cells of the same
 //! parameters; a rule with several layers on both sides compares each with each.
 
+use std::collections::BTreeMap;
+
 use isomark_core::record::Cell;
 use isomark_core::{Params, Value};
 
-use super::estimate::{Found, Terms, estimate};
+use super::estimate::{Found, Terms, estimate, taken};
 use super::file::{Estimator, Part};
 use super::layers::{Layer, Layers};
 use crate::dataset::Dataset;
+use crate::stats::median::{median, sorted};
 
 /// Parameters whose values belong to one runtime: they need not agree between the sides of a comparison.
 const OWN: [&str; 1] = ["provision"];
@@ -61,7 +64,36 @@ impl<'d> Select<'d, '_> {
         let all = run.cells.iter().enumerate().filter(|(_, cell)| wanted(cell));
         let placed =
             all.filter_map(|(at, cell)| Some((at, self.layers.of(run, &cell.runtime, &cell.params)?)));
-        placed.filter(|(_, layer)| ids.contains(&layer.id)).collect()
+        let mut placed = placed.filter(|(_, layer)| ids.contains(&layer.id)).collect::<Vec<_>>();
+        if self.part.best.is_some() {
+            let all = placed.iter().map(|(cell, _)| (*cell, self.median(*cell))).collect::<Vec<_>>();
+            placed.retain(|(cell, _)| self.is_best(*cell, &all));
+        }
+        placed
+    }
+
+    /// The median of what the rule takes of a cell.
+    fn median(&self, cell: usize) -> f64 {
+        let values = self.part.value.as_ref().and_then(|value| taken(&self.data.cells[cell], value));
+        let values = values.map(BTreeMap::into_values).map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+        median(&sorted(&values)).unwrap_or(f64::NEG_INFINITY)
+    }
+
+    /// Whether no cell of the same runtime that differs in the parameter alone does better; the first of equals does.
+    fn is_best(&self, cell: usize, all: &[(usize, f64)]) -> bool {
+        let cells = &self.data.run.cells;
+        let apart = |params: &Params| {
+            let own = params.iter().filter(|(key, _)| self.part.best.as_deref() != Some(*key));
+            own.map(|(key, value)| (key.to_owned(), value.clone())).collect::<Vec<_>>()
+        };
+        let rival = |other: usize| {
+            other != cell
+                && cells[other].runtime == cells[cell].runtime
+                && apart(&cells[other].params) == apart(&cells[cell].params)
+        };
+        let own = all.iter().find(|(at, _)| *at == cell).map_or(f64::NEG_INFINITY, |(_, value)| *value);
+        let better = |(other, value): &&(usize, f64)| *value > own || (*value == own && *other < cell);
+        !all.iter().filter(better).any(|(other, _)| rival(*other))
     }
 
     /// The contrasts of a cell: alone, or with each cell that it is compared with.
@@ -123,6 +155,7 @@ impl<'d> Select<'d, '_> {
     /// Parameters that mean the same on both sides. What makes a layer of a cell is no such parameter.
     fn shared<'c>(&self, params: &'c Params) -> Vec<(&'c str, &'c Value)> {
         let marks = |key: &str| self.layers.layer.iter().any(|layer| layer.params.contains_key(key));
-        params.iter().filter(|(key, _)| !OWN.contains(key) && !marks(key)).collect()
+        let chosen = |key: &str| self.part.best.as_deref() == Some(key);
+        params.iter().filter(|(key, _)| !OWN.contains(key) && !marks(key) && !chosen(key)).collect()
     }
 }

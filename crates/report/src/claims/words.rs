@@ -13,6 +13,9 @@ use crate::fmt;
 
 /// What measures a claim that a run left out.
 const PLAN: &str = "isomark run --plan claims";
+/// How runtimes come into a run.
+const NAMING: &str =
+    "isomark list tells which are installed, and isomark run --plan claims --runtime NAME takes them";
 
 /// A value with its unit.
 #[must_use]
@@ -105,38 +108,72 @@ fn listed(parts: &[String]) -> String {
     }
 }
 
-/// The sentence for newcomers.
-#[must_use]
-pub fn says(says: &Says, measured: &Measured, verdict: Verdict) -> String {
+/// What a sentence for newcomers is made of.
+pub(super) enum Case<'s> {
+    /// Nothing could be measured here; with the words of the file, if it has some.
+    NotTestable(Option<&'s str>),
+    /// The run has no such cells.
+    Unmeasured,
+    /// Too few trials are all that stands in the way.
+    Few,
+    /// What was measured decides, and something was not.
+    Partly,
+    /// The words of the file.
+    Told(&'s str),
+}
+
+/// Which case a verdict is.
+pub(super) fn case<'s>(says: &'s Says, measured: &Measured, verdict: Verdict) -> Case<'s> {
     let layers = || measured.parts.iter().filter(|part| !part.reported).flat_map(|part| &part.layers);
-    let reasons = || measured.parts.iter().map(|part| part.why.clone()).collect::<Vec<_>>();
     if verdict == Verdict::NotTestable {
-        let words = says.not_testable.clone();
-        return words.unwrap_or_else(|| format!("Cannot be tested on this host: {}.", listed(&reasons())));
+        return Case::NotTestable(says.not_testable.as_deref());
     }
     if layers().next().is_none() {
-        return format!("Not measured in this run: {PLAN} measures it.");
+        return Case::Unmeasured;
     }
     let open = || layers().filter(|layer| layer.verdict == Verdict::Inconclusive);
     let few = open().count() > 0 && open().all(|layer| layer.points.iter().any(|point| point.few));
-    let words = match verdict {
-        Verdict::Inconclusive if few => &Some("Too few trials for a verdict: {measured}.".to_owned()),
-        Verdict::Inconclusive if open().count() == 0 => &Some(partly(measured)),
-        Verdict::Supported => &says.supported,
-        Verdict::Refuted => &says.refuted,
-        Verdict::Inconclusive | Verdict::NotTestable => &says.inconclusive,
-    };
-    // What decided comes first; a rule that says something else is told by its own line.
+    let told = |words: &'s Option<String>| Case::Told(words.as_deref().unwrap_or_default());
+    match verdict {
+        Verdict::Inconclusive if few => Case::Few,
+        Verdict::Inconclusive if open().count() == 0 => Case::Partly,
+        Verdict::Supported => told(&says.supported),
+        Verdict::Refuted => told(&says.refuted),
+        Verdict::Inconclusive | Verdict::NotTestable => told(&says.inconclusive),
+    }
+}
+
+/// The parts whose values a sentence tells. What decided comes first; a rule that says something else is told by its own
+/// line.
+pub(super) fn shown(measured: &Measured, verdict: Verdict) -> Vec<&PartOutcome> {
     let counts = |part: &&PartOutcome| !part.reported && !part.layers.is_empty();
     let deciding = measured.parts.iter().filter(counts).filter(|part| part.verdict == verdict);
-    let mut shown: Vec<&PartOutcome> = deciding.collect();
-    if shown.is_empty() {
-        shown = measured.parts.iter().filter(counts).collect();
-    }
+    let deciding: Vec<&PartOutcome> = deciding.collect();
+    if deciding.is_empty() { measured.parts.iter().filter(counts).collect() } else { deciding }
+}
+
+/// The sentence for newcomers.
+#[must_use]
+pub fn says(says: &Says, measured: &Measured, verdict: Verdict) -> String {
+    let reasons = || measured.parts.iter().map(|part| part.why.clone()).collect::<Vec<_>>();
+    let words = match case(says, measured, verdict) {
+        Case::NotTestable(Some(words)) => return words.to_owned(),
+        Case::NotTestable(None) => return format!("Cannot be tested on this host: {}.", listed(&reasons())),
+        Case::Unmeasured => {
+            let mut missing = measured.parts.iter().filter(|part| !part.reported).flat_map(|part| &part.missing);
+            let alone = missing.find_map(|missing| missing.why.strip_prefix(ALONE));
+            let how = alone.map_or_else(|| format!(": {PLAN} measures it."), |why| format!("{why}."));
+            return format!("Not measured in this run{how}");
+        }
+        Case::Few => "Too few trials for a verdict: {measured}.".to_owned(),
+        Case::Partly => partly(measured),
+        Case::Told(words) => words.to_owned(),
+    };
     // A claim of several parts names the quantity of each, also where only one of them is at hand.
     let several = measured.parts.iter().filter(|part| !part.reported && !part.about.is_empty()).count() > 1;
+    let shown = shown(measured, verdict);
     let values = shown.iter().map(|part| of_quantity(part, several)).collect::<Vec<_>>().join("; ");
-    let mut text = words.clone().unwrap_or_default().replace("{measured}", &values);
+    let mut text = words.replace("{measured}", &values);
     text.push_str(&otherwise(measured, verdict));
     text.push_str(&absent(measured));
     text
@@ -272,18 +309,31 @@ pub fn missing(data: &Dataset<'_>, layers: &Layers, layer: &Layer, rule: &Part) 
     let (why, impossible) = match (reasons.first(), skipped.first(), failed) {
         (Some(why), ..) if reasons.len() == mine.len() => (why.clone(), true),
         (_, Some(why), None) => (why.clone(), true),
-        (.., Some(cell)) => (format!("no value of {scenario} could be compared for {}", cell.runtime), false),
+        (.., Some(cell)) => {
+            let why = || format!("no value of {scenario} could be compared for {}", cell.runtime);
+            (alone(data, layers, rule).unwrap_or_else(why), false)
+        }
         _ if layer.kind == Kind::Vm && run.host.kvm_class == "none" && mine.is_empty() => {
             ("this host has no KVM".to_owned(), true)
         }
         _ if mine.is_empty() => {
-            let why = format!(
-                "its runtimes are not in this run; {PLAN} --runtime all takes those that are installed"
-            );
-            (why, false)
+            (format!("its runtimes are not in this run; {NAMING}"), false)
         }
         _ => (format!("not in this run; {PLAN} measures it"), false),
     };
     let absent = mine.is_empty();
     Some(Missing { layer: layer.id.clone(), name: layer.name.clone(), why, impossible, absent })
+}
+
+/// What a reason begins with where the other side of a comparison is not in the run at all.
+const ALONE: &str = "nothing to compare with";
+
+/// The reason why a rule that compares has no value: no runtime of the other layers is in the run.
+fn alone(data: &Dataset<'_>, layers: &Layers, rule: &Part) -> Option<String> {
+    let none = isomark_core::Params::new();
+    let mut placed = data.run.runtimes.iter().filter_map(|r| layers.of(data.run, &r.name, &none));
+    if rule.against.is_empty() || placed.any(|layer| rule.against.contains(&layer.id)) {
+        return None;
+    }
+    Some(format!("{ALONE}: no runtime of {} is in this run; {NAMING}", listed(&rule.against)))
 }

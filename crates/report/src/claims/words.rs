@@ -160,7 +160,8 @@ pub fn says(says: &Says, measured: &Measured, verdict: Verdict) -> String {
         Case::NotTestable(Some(words)) => return words.to_owned(),
         Case::NotTestable(None) => return format!("Cannot be tested on this host: {}.", listed(&reasons())),
         Case::Unmeasured => {
-            let mut missing = measured.parts.iter().filter(|part| !part.reported).flat_map(|part| &part.missing);
+            let mut missing =
+                measured.parts.iter().filter(|part| !part.reported).flat_map(|part| &part.missing);
             let alone = missing.find_map(|missing| missing.why.strip_prefix(ALONE));
             let how = alone.map_or_else(|| format!(": {PLAN} measures it."), |why| format!("{why}."));
             return format!("Not measured in this run{how}");
@@ -316,9 +317,7 @@ pub fn missing(data: &Dataset<'_>, layers: &Layers, layer: &Layer, rule: &Part) 
         _ if layer.kind == Kind::Vm && run.host.kvm_class == "none" && mine.is_empty() => {
             ("this host has no KVM".to_owned(), true)
         }
-        _ if mine.is_empty() => {
-            (format!("its runtimes are not in this run; {NAMING}"), false)
-        }
+        _ if mine.is_empty() => (format!("its runtimes are not in this run; {NAMING}"), false),
         _ => (format!("not in this run; {PLAN} measures it"), false),
     };
     let absent = mine.is_empty();

@@ -59,6 +59,12 @@ impl Folder {
         Ok((folder, run))
     }
 
+    /// A directory that takes derived files and need not hold a run, such as one of many runs.
+    #[must_use]
+    pub fn derived(dir: &Path) -> Self {
+        Self(dir.to_owned())
+    }
+
     /// The directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

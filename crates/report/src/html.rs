@@ -16,13 +16,14 @@ use crate::view::View;
 use crate::words;
 
 /// Files of the look, by name.
-const BUILT_IN: [(&str, &str); 17] = [
+const BUILT_IN: [(&str, &str); 18] = [
     ("macros.html", include_str!("../../../report-templates/macros.html")),
     ("words.html", include_str!("../../../report-templates/words.html")),
     ("bar.html", include_str!("../../../report-templates/bar.html")),
     ("contents.html", include_str!("../../../report-templates/contents.html")),
     ("run.html", include_str!("../../../report-templates/run.html")),
     ("history.html", include_str!("../../../report-templates/history.html")),
+    ("fleet.html", include_str!("../../../report-templates/fleet.html")),
     ("tradeoff.html", include_str!("../../../report-templates/tradeoff.html")),
     ("claims.html", include_str!("../../../report-templates/claims.html")),
     ("claim.html", include_str!("../../../report-templates/claim.html")),

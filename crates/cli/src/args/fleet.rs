@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::Format;
+
 /// `isomark fleet`.
 #[derive(Debug, Args)]
 #[command(
@@ -29,6 +31,21 @@ pub(crate) enum FleetVerb {
         /// Folder for what is written (named after fleet and engine by default)
         #[arg(long, env = "ISOMARK_OUT", value_name = "DIR")]
         out: Option<PathBuf>,
+    },
+    /// Judge the folders that came back, name hosts that are missing, and make one fleet of the others
+    Collect {
+        /// Folder with the results
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// Description of the fleet: without it a class that left nothing is not known
+        #[arg(long, env = "ISOMARK_FLEET", value_name = "FLEET.TOML")]
+        fleet: Option<PathBuf>,
+        /// New folder for the collected fleet, which `isomark report` renders (nothing is written without it)
+        #[arg(long, env = "ISOMARK_OUT", value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// How the result is printed: json is fleet.json
+        #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
+        format: Format,
     },
 }
 

@@ -1,14 +1,16 @@
 //! `isomark fleet`: what an engine is given for a fleet, and what came back.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use isomark_core::Error;
 use isomark_engine::Plan;
+use isomark_report::fleet::collected::Status;
 use isomark_report::fleet::render::{self, Rendered};
 use isomark_report::fleet::{self, Fleet};
 
-use crate::args::{self, Engine, FleetVerb};
+use crate::args::{self, Engine, FleetVerb, Format};
 use crate::ci;
 use crate::exit;
 
@@ -19,6 +21,9 @@ const MOST: u64 = 1 << 20;
 pub(crate) fn fleet(args: &args::Fleet) -> Result<u8> {
     match &args.verb {
         FleetVerb::Render { engine, file, out } => render(*engine, file, out.as_deref()),
+        FleetVerb::Collect { dir, fleet, out, format } => {
+            collect(dir, fleet.as_deref(), out.as_deref(), *format)
+        }
     }
 }
 
@@ -49,6 +54,38 @@ fn render(engine: Engine, file: &Path, out: Option<&Path>) -> Result<u8> {
         fleet.results.get_ref()
     );
     Ok(exit::FINE)
+}
+
+fn collect(dir: &Path, file: Option<&Path>, out: Option<&Path>, format: Format) -> Result<u8> {
+    let described = match file {
+        Some(file) => {
+            let fleet = Fleet::parse(&file.display().to_string(), &read(file)?)?;
+            let plan = plan(&fleet, file)?.name;
+            Some((fleet, plan))
+        }
+        None => None,
+    };
+    let found = fleet::collect(dir, described.as_ref().map(|(fleet, plan)| (fleet, plan.as_str())))?;
+    let usable = found.usable().count();
+    if let Some(out) = out.filter(|_| usable > 0) {
+        found.write(dir, out)?;
+    }
+    let mut stdout = std::io::stdout().lock();
+    match format {
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut stdout, &found)?;
+            writeln!(stdout)?;
+        }
+        Format::Human => write!(stdout, "{}", fleet::told(&found))?,
+    }
+    if let Some(out) = out.filter(|_| usable > 0) {
+        eprintln!("collected: {0}; render it with: isomark report {0}", out.display());
+    }
+    Ok(match usable {
+        0 => exit::NOTHING,
+        _ if found.hosts.iter().any(|host| host.status != Status::Ok) => exit::UNFIT,
+        _ => exit::FINE,
+    })
 }
 
 /// The plan of a fleet: known by name, or a file beside the description.

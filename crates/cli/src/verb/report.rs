@@ -1,10 +1,12 @@
 //! `isomark report`: everything that follows from the stored samples, written again.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Result;
 use isomark_core::store::Folder;
 use isomark_report::Options;
+use isomark_report::fleet::Collected;
 
 use crate::args::{self, Format};
 use crate::exit;
@@ -14,6 +16,10 @@ pub(crate) fn report(args: &args::Report) -> Result<u8> {
     let options = Options { templates: args.templates.clone(), language: args.lang.clone() };
     let mut out = std::io::stdout().lock();
     for dir in &args.runs {
+        if Collected::is_one(dir) {
+            fleet(dir, args, &mut out)?;
+            continue;
+        }
         let (folder, run) = Folder::open(dir)?;
         let summary = isomark_report::render(&folder, &run, &options)?;
         match args.format {
@@ -24,4 +30,16 @@ pub(crate) fn report(args: &args::Report) -> Result<u8> {
         eprintln!("report: {}/report.html", dir.display());
     }
     Ok(exit::FINE)
+}
+
+/// A collected fleet: many runs, and what they say together.
+fn fleet(dir: &Path, args: &args::Report, out: &mut impl Write) -> Result<()> {
+    let summary = isomark_report::fleet::report(dir, args.templates.as_deref())?;
+    match args.format {
+        Format::Json => serde_json::to_writer_pretty(&mut *out, &summary)?,
+        Format::Human => write!(out, "{}", isomark_report::fleet::text(&summary))?,
+    }
+    writeln!(out)?;
+    eprintln!("report: {}/report.html", dir.display());
+    Ok(())
 }

@@ -9,6 +9,7 @@
 mod ab;
 mod across;
 mod catalogue;
+mod collect;
 mod contract;
 mod degraded;
 mod density;

@@ -1,0 +1,111 @@
+//! A fleet's answers as Markdown and as lines for a terminal.
+
+use std::fmt::Write as _;
+
+use super::collected::{Collected, Status};
+use super::summary::FleetSummary;
+use super::words;
+use crate::fmt::clean;
+use crate::markdown::escape;
+
+/// `summary.md` of a fleet.
+pub(super) fn markdown(summary: &FleetSummary) -> String {
+    let mut out = format!("# Fleet {}\n\n{}\n", escape(&summary.name), escape(&words::answer(summary)));
+    for warning in &summary.warnings {
+        let _ = write!(out, "\n> {}\n", escape(warning));
+    }
+    for question in words::questions(summary) {
+        let _ = write!(
+            out,
+            "\n## {}\n\n| runtime | class | hosts | median (smallest–largest host) | to the process of the same host | verdict | between hosts | within |\n|---|---|---:|---:|---:|---|---:|---:|\n",
+            escape(&question.title())
+        );
+        for runtime in words::runtimes(summary, &question) {
+            for class in &summary.classes {
+                let Some(metric) = words::found(class, &question, runtime) else { continue };
+                let versus = metric.versus.as_ref();
+                let [within, between, _] = versus.map_or_else(Default::default, |v| words::spread(metric, v));
+                let _ = writeln!(
+                    out,
+                    "| {} | {} | {} | {} | {} | {} | {between} | {within} |",
+                    escape(runtime),
+                    escape(&class.label),
+                    metric.hosts,
+                    escape(&words::medians(metric)),
+                    escape(&words::against(metric)),
+                    versus.map_or("", |v| v.verdict.word()),
+                );
+            }
+        }
+    }
+    out.push_str("\nRatios are paired within the blocks of one host; intervals are over hosts like these (cluster bootstrap).\n");
+    claims(&mut out, summary);
+    out
+}
+
+fn claims(out: &mut String, summary: &FleetSummary) {
+    let decided = words::decided(summary);
+    if decided.is_empty() {
+        return;
+    }
+    let labels: Vec<String> = summary.classes.iter().map(|class| escape(&class.label)).collect();
+    let _ = write!(
+        out,
+        "\n## Claims\n\n| claim | {} |\n|---|{}\n",
+        labels.join(" | "),
+        "---|".repeat(labels.len())
+    );
+    for (title, row) in decided {
+        let cells = summary.classes.iter().zip(row);
+        let cells: Vec<String> =
+            cells.map(|(class, claim)| claim.map_or("~".into(), |c| words::claim(c, class.hosts))).collect();
+        let _ = writeln!(out, "| {} | {} |", escape(title), cells.join(" | "));
+    }
+}
+
+/// The answers for a terminal.
+#[must_use]
+pub fn text(summary: &FleetSummary) -> String {
+    let mut out = format!("{}\n", words::answer(summary));
+    for question in words::questions(summary) {
+        let _ = write!(out, "\n{}\n", question.title());
+        for runtime in words::runtimes(summary, &question) {
+            for class in &summary.classes {
+                let Some(metric) = words::found(class, &question, runtime) else { continue };
+                let verdict = metric.versus.as_ref().map_or("", |v| v.verdict.word());
+                let (label, hosts) = (clean(&class.label), metric.hosts);
+                let (median, against) = (words::medians(metric), words::against(metric));
+                let _ = writeln!(
+                    out,
+                    "  {:<16} {label:<16} {hosts:>4} hosts  {median:<32} {against:<26} {verdict}",
+                    clean(runtime)
+                );
+            }
+        }
+    }
+    for warning in &summary.warnings {
+        let _ = writeln!(out, "warning: {}", clean(warning));
+    }
+    out
+}
+
+/// What came back, for a terminal: every host that is not fine with its reasons, and what was set aside.
+#[must_use]
+pub fn told(fleet: &Collected) -> String {
+    let mut out = String::new();
+    for class in &fleet.classes {
+        let fit = fleet.usable().filter(|host| host.class == class.label).count();
+        let _ = writeln!(out, "class {}: {fit} of {} hosts", clean(&class.label), class.replicas);
+    }
+    for host in fleet.hosts.iter().filter(|host| host.status != Status::Ok) {
+        let _ =
+            writeln!(out, "{}: {}: {}", host.status.word(), host.title(), clean(&host.reasons.join("; ")));
+    }
+    for aside in &fleet.set_aside {
+        let _ = writeln!(out, "set aside: {}: {}", clean(&aside.folder), clean(&aside.why));
+    }
+    for note in &fleet.notes {
+        let _ = writeln!(out, "note: {}", clean(note));
+    }
+    out
+}

@@ -71,6 +71,12 @@ pub(crate) enum Verb {
         #[arg(long, env = "ISOMARK_MAN_DIR", value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+    /// Wait for the end of the command that started this, and settle its site
+    #[command(hide = true)]
+    Guard {
+        /// Site
+        site: PathBuf,
+    },
     /// Write the parts of this build that scripts/make-guest puts into a guest
     #[command(hide = true)]
     GuestParts {

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Verb::Clean(args) => verb::clean::clean(args),
         Verb::Completions { shell } => verb::shell::completions(*shell),
         Verb::Man { dir } => verb::shell::man(dir.as_deref()),
+        Verb::Guard { site } => place::stand_guard(site),
         Verb::GuestParts { dir } => {
             isomark_runtimes::write_guest_parts(dir).map(|()| exit::FINE).map_err(Into::into)
         }

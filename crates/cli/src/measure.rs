@@ -136,8 +136,12 @@ pub(crate) fn carry_out(
         elsewhere: &elsewhere,
         stored: &prepared.stored,
     };
-    let end = isomark_engine::run(&setup, interrupt, &mut sink)?;
+    let end = isomark_engine::run(&setup, interrupt, &mut sink);
     sink.finish();
+    let dir = prepared.folder.dir().display();
+    let end = end.with_context(|| {
+        format!("what was measured is kept; mend the cause and go on with isomark run --resume {dir}")
+    })?;
     let code = match end {
         End::Signal(signal) => exit::of_signal(signal),
         _ if sink.wrong => exit::WRONG,

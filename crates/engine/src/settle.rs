@@ -9,7 +9,7 @@ mod stragglers;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use isomark_core::ledger::{self, Entry};
 use isomark_core::site::{is_alive, is_tag, remove_tree};
@@ -51,19 +51,62 @@ pub fn settle(state: &Path, dry: bool) -> Report {
             report.alive.push(name);
             continue;
         }
-        match hold(&site) {
+        match hold(&site, dry) {
             Ok(_held) => Settling { dir: &site, tag: &name, dry, report: &mut report }.all(),
-            // Its command lives where our /proc does not show it, or another one settles it right now.
+            // Its command lives where our /proc does not show it.
             Err(()) => report.alive.push(name),
         }
     }
     report
 }
 
-/// The lock on the ledger of a dead site; none is needed where there is no ledger (it was killed while it made one).
-fn hold(site: &Path) -> Result<Option<Flock<File>>, ()> {
-    let Ok(file) = File::open(site.join(ledger::FILE)) else { return Ok(None) };
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map(Some).map_err(|_| ())
+/// Settles one site when its command is dead: the task of a guard, which outlives that command.
+#[must_use]
+pub fn settle_dead(site: &Path) -> Report {
+    let mut report = Report::default();
+    let name = site.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // Its last descriptors may close after the one that woke us.
+    let until = Instant::now() + PATIENCE;
+    while is_alive(&name) && site.is_dir() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    if is_tag(&name)
+        && site.is_dir()
+        && !is_alive(&name)
+        && let Ok(_held) = hold(site, false)
+    {
+        Settling { dir: site, tag: &name, dry: false, report: &mut report }.all();
+    }
+    report
+}
+
+/// Bound on waiting for another one who settles the same site.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What a site holds while it is being settled.
+const SETTLING: &str = "settling";
+
+/// The lock on the ledger of a dead site; none is needed where there is no ledger (it was killed while it made one). Who
+/// comes second waits, so that nothing is left when it goes on.
+fn hold(site: &Path, dry: bool) -> Result<Option<Flock<File>>, ()> {
+    let until = Instant::now() + PATIENCE;
+    let Ok(mut file) = File::open(site.join(ledger::FILE)) else { return Ok(None) };
+    // Its mark stands a moment after the lock.
+    let mut looks = 0;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(held) => {
+                // In a dry run nobody waits for us: nothing is going to be taken away.
+                let _ = if dry { Ok(()) } else { fs::write(site.join(SETTLING), "") };
+                return Ok(Some(held));
+            }
+            Err((back, _)) => file = back,
+        }
+        looks += 1;
+        if (looks > 20 && !site.join(SETTLING).exists()) || Instant::now() > until {
+            return if site.is_dir() { Err(()) } else { Ok(None) };
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Makes the state directory, and refuses one that another user could have laid in our way.
@@ -201,6 +244,10 @@ impl Settling<'_> {
     }
 
     fn directory(&mut self) {
+        // Gone meanwhile, by the hands of another one who settled it.
+        if !self.dir.exists() {
+            return;
+        }
         let name = self.dir.display().to_string();
         self.tell("directory", &name);
         if self.dry {

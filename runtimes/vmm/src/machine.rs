@@ -268,7 +268,8 @@ impl Vm {
                 fault(format!("KVM could not enter the guest (reason {reason:#x})"))
             }
             Ok(other) => fault(format!("unexpected exit {other:?}")),
-            Err(e) if matches!(e.errno(), libc::EINTR | libc::EAGAIN) => Exit::Interrupted,
+            // Not EAGAIN: that is the host having no task for KVM to give (a limit on pids), now and at every next try.
+            Err(e) if e.errno() == libc::EINTR => Exit::Interrupted,
             Err(e) if e.errno() == libc::EFAULT => {
                 fault("guest memory has no page behind it (out of memory?)".into())
             }

@@ -33,6 +33,9 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
     let place = Place::take()?;
     let shelf = super::shelf(place.site(), &args.guest)?;
     let (runtime, origin, cpu) = pick(&shelf, &args.runtime)?;
+    if !shelf.is_built_in(&args.runtime.parse::<Variant>()?.runtime) {
+        place.guard()?;
+    }
     let program = Program { image, name: name.clone(), args: rest.to_vec(), env, stdio: Stdio::Inherit };
     let spec = Spec {
         program,

@@ -27,7 +27,11 @@ pub(crate) fn trials(args: &args::Trials) -> Result<u8> {
     let place = Place::take()?;
     let shelf = Shelf::open(place.site(), args.catalogue.as_deref())?;
     let (payload, record) = measure::payload(args.payload.as_deref(), place.site())?;
-    let inner = shelf.find(&args.runtime.parse::<Variant>()?)?;
+    let variant = args.runtime.parse::<Variant>()?;
+    let inner = shelf.find(&variant)?;
+    if !shelf.is_built_in(&variant.runtime) {
+        place.guard()?;
+    }
     let named = Named { name: args.runtime.clone(), inner };
     let found = [Found::probe(&named)];
     let (bench, _) = measure::bench(args.deadline, payload, None, place.site());

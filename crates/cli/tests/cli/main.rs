@@ -26,3 +26,4 @@ mod lock;
 mod masks;
 mod partition;
 mod refusals;
+mod straits;

@@ -171,13 +171,11 @@ fn every_kind_of_chart_is_drawn_and_keeps_its_bytes() {
         assert!(names.contains(&kind), "{kind} is not among {names:?}");
     }
     names.sort_unstable();
-    let look = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
-    fs::create_dir_all(&look).unwrap();
     let mut lines = Vec::new();
     for chart in &charts {
         let png = chart.png(&summary).unwrap();
         assert_eq!(png, chart.png(&summary).unwrap(), "{} is not the same twice", chart.name);
-        fs::write(look.join(format!("{}.png", chart.name)), &png).unwrap();
+        look(chart, &summary, &format!("{}.png", chart.name));
         let hash = png.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
@@ -189,7 +187,46 @@ fn every_kind_of_chart_is_drawn_and_keeps_its_bytes() {
         fs::write(&stored, lines.concat()).unwrap();
     }
     let wanted = fs::read_to_string(&stored).unwrap();
-    assert_eq!(lines.concat(), wanted, "look at the pictures in {}, then ISOMARK_REGENERATE", look.display());
+    assert_eq!(
+        lines.concat(),
+        wanted,
+        "look at the pictures below the target directory, then ISOMARK_REGENERATE"
+    );
+}
+
+/// Where a chart is left to be looked at.
+fn look(chart: &Chart, summary: &Summary, name: &str) {
+    let look = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+    fs::create_dir_all(&look).expect("a folder for pictures");
+    let png = chart.png(summary).expect("a picture");
+    fs::write(look.join(name), png).expect("room for a picture");
+}
+
+#[test]
+fn a_band_wider_than_the_region_is_drawn_beside_it() {
+    let run = run();
+    let mut samples = samples(&run);
+    let again = |sample: &Sample| {
+        let cell = &run.cells[sample.cell];
+        cell.scenario == "throughput" && cell.arm.is_some()
+    };
+    let told = |samples: &[Sample]| {
+        let data = Dataset::new(&run, samples, fixture::noise(&run)).unwrap();
+        let summary = summarise::summarise(&data);
+        let charts = charts::charts(&data, &summary);
+        let best = charts.iter().find(|chart| chart.name == "throughput-best").unwrap();
+        look(best, &summary, "throughput-best-noisy.png");
+        let tips = best.wide.items.iter().filter_map(|item| item.tip.as_deref());
+        tips.filter(|tip| tip.contains("A/A band")).count()
+    };
+    assert_eq!(told(&samples), 0, "a quiet host widens nothing");
+    for sample in samples.iter_mut().filter(|sample| again(sample)) {
+        let noise = [0.9, 1.1][sample.block as usize % 2];
+        if let Outcome::Values(values) = &mut sample.outcome {
+            values.values_mut().for_each(|value| *value *= noise);
+        }
+    }
+    assert!(told(&samples) > 4, "the band of a noisy host is not drawn");
 }
 
 #[test]

@@ -139,11 +139,13 @@ fn widening(scene: &mut Scene, axis: &Axis, region: [f64; 2], point: &Point, y: 
             continue;
         }
         scene.rect([from, y - LANE / 2.0, to - from, LANE], 0.0, Ink::Band).alpha(0.45).tip(&*tip);
-        let strokes = ((to - from) / 4.0).floor() as usize;
-        for at in 0..=strokes {
-            let x = from + at as f64 * 4.0;
-            scene.line([x, y + LANE / 2.0, (x + 4.0).min(to), y - LANE / 2.0], 0.7, Ink::Axis).alpha(0.45);
-        }
+        // One zigzag instead of many strokes: a page has thousands of these.
+        let turns = ((to - from) / 4.0).ceil() as usize;
+        let turn = |at: usize| {
+            let x = (from + at as f64 * 4.0).min(to);
+            (x, y + LANE / 2.0 * if at.is_multiple_of(2) { 1.0 } else { -1.0 })
+        };
+        scene.curve((0..=turns).map(turn).collect(), 0.7, Ink::Axis).alpha(0.5);
     }
 }
 

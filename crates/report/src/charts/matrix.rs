@@ -9,13 +9,15 @@ use super::scene::{Anchor, Ink, Scene, Style, Weight};
 
 /// Height of a row with one line of words.
 const ROW: f64 = 21.0;
+/// Height of a label above its row.
+const ABOVE: f64 = 16.0;
 /// Size of words.
 const SIZE: f64 = 11.5;
-/// Angle of headings that do not fit.
-const TURN: f64 = -52.0;
+/// Angles of headings that do not fit: with room beside the last one, and without.
+const TURNS: [f64; 2] = [-52.0, -68.0];
 /// Widest a cell gets.
 const WIDEST: f64 = 104.0;
-/// Below this width notes go below labels.
+/// Below this width long labels go above their row.
 const NARROW: f64 = 420.0;
 
 /// A sign that needs no colour.
@@ -72,8 +74,8 @@ struct Sizes {
     cell: f64,
     row: f64,
     head: f64,
-    turned: bool,
-    below: bool,
+    turn: Option<f64>,
+    above: bool,
     ranges: bool,
 }
 
@@ -95,20 +97,21 @@ pub fn draw(columns: &[String], groups: &[Group], width: f64) -> Scene {
 fn sizes(columns: &[String], groups: &[Group], width: f64) -> (Sizes, usize) {
     let rows = || groups.iter().flat_map(|group| &group.rows);
     let room = |words: &str, weight| letters::room(words, SIZE, weight);
-    let below = width < NARROW && rows().any(|row| !row.note.is_empty());
     let label = |row: &Row| {
         let note = if row.note.is_empty() { 0.0 } else { room(&row.note, Weight::Regular) + 12.0 };
-        let label = room(&row.label, Weight::Regular);
-        if below { label.max(note) } else { label + note }
+        room(&row.label, Weight::Regular) + note
     };
-    let left = (rows().map(label).fold(0.0, f64::max) + 12.0).min(width * 0.45);
+    let label = rows().map(label).fold(0.0, f64::max) + 12.0;
+    let above = width < NARROW && label > width * 0.36;
+    let left = if above { 0.0 } else { label.min(width * 0.45) };
     let cells = || rows().flat_map(|row| row.cells.iter().flatten());
     let short = cells().map(|cell| room(&cell.words, Weight::Regular) + 9.0).fold(26.0, f64::max);
     let long = cells().map(|cell| room(&with_range(cell), Weight::Regular) + 9.0).fold(short, f64::max);
     let ranges = long > short && left + long * columns.len() as f64 <= width;
     let (cell, widest) = if ranges { (long, long.max(WIDEST) * 1.2) } else { (short, WIDEST) };
     let longest = columns.iter().map(|name| room(name, Weight::Medium)).fold(0.0, f64::max);
-    let angle = TURN.abs().to_radians();
+    let turn = TURNS[usize::from(width < NARROW)];
+    let angle = turn.abs().to_radians();
     let count = columns.len().max(1);
     // Parts of even width look better than a full one and a rest.
     let even = |room: f64| count.div_ceil(count.div_ceil(((room / cell).floor() as usize).clamp(1, count)));
@@ -118,8 +121,8 @@ fn sizes(columns: &[String], groups: &[Group], width: f64) -> (Sizes, usize) {
     let abreast = even(width - left - lean);
     let cell = ((width - left - lean) / abreast as f64).min(widest);
     let head = if turned { longest * angle.sin() + 14.0 } else { 20.0 };
-    let row = if below { ROW + 13.0 } else { ROW };
-    (Sizes { left, cell, row, head, turned, below, ranges }, abreast)
+    let row = if above { ROW + ABOVE + 3.0 } else { ROW };
+    (Sizes { left, cell, row, head, turn: turned.then_some(turn), above, ranges }, abreast)
 }
 
 /// The words of a cell with its interval.
@@ -157,8 +160,8 @@ fn heading(scene: &mut Scene, name: &str, at: usize, sizes: &Sizes) {
     let middle = sizes.left + sizes.cell * (at as f64 + 0.5);
     let style = Style::new(Ink::Text).size(SIZE).medium();
     let before = scene.items.len();
-    if sizes.turned {
-        scene.turned((middle + 3.0, sizes.head - 4.0), name, style, TURN);
+    if let Some(turn) = sizes.turn {
+        scene.turned((middle + 3.0, sizes.head - 4.0), name, style, turn);
     } else {
         scene.text((middle, sizes.head - 6.0), name, style.anchor(Anchor::Middle));
     }
@@ -168,22 +171,22 @@ fn heading(scene: &mut Scene, name: &str, at: usize, sizes: &Sizes) {
 fn label(scene: &mut Scene, row: &Row, y: f64, sizes: &Sizes) {
     let style = Style::new(Ink::Text).size(SIZE);
     let muted = Style::new(Ink::Muted).size(11.0);
-    let taken = letters::room(&row.note, 11.0, Weight::Regular);
-    let room = if sizes.below || row.note.is_empty() { sizes.left - 8.0 } else { sizes.left - taken - 18.0 };
-    let text = letters::fitted(&row.label, room, SIZE, Weight::Regular);
+    let taken =
+        if row.note.is_empty() { 0.0 } else { letters::room(&row.note, 11.0, Weight::Regular) + 10.0 };
+    let end = if sizes.above { scene.width } else { sizes.left - 8.0 };
+    let text = letters::fitted(&row.label, end - taken, SIZE, Weight::Regular);
     let item = scene.text((0.0, y + 14.5), &text, style);
     if text != row.label {
         item.tip(&*row.label);
     }
-    if sizes.below {
-        scene.text((0.0, y + 27.5), &row.note, muted);
-    } else if !row.note.is_empty() {
-        scene.text((sizes.left - 10.0, y + 14.5), &row.note, muted.anchor(Anchor::End));
+    if !row.note.is_empty() {
+        scene.text((end - 2.0, y + 14.5), &row.note, muted.anchor(Anchor::End));
     }
 }
 
 fn cell(scene: &mut Scene, cell: Option<&Cell>, at: usize, y: f64, sizes: &Sizes) {
-    let (x, high) = (sizes.left + sizes.cell * at as f64, sizes.row - 2.0);
+    let y = if sizes.above { y + ABOVE + 2.0 } else { y };
+    let (x, high) = (sizes.left + sizes.cell * at as f64, ROW - 2.0);
     let area = [x + 1.0, y, sizes.cell - 2.0, high];
     let Some(cell) = cell else {
         scene.rect(area, 2.0, Ink::Grid).alpha(0.25).tip("not measured");

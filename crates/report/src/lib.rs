@@ -37,6 +37,7 @@ pub mod merge;
 pub mod noise;
 pub mod policy;
 pub mod precision;
+pub mod ranges;
 pub mod reference;
 pub mod region;
 pub mod samples_csv;

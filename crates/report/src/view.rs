@@ -12,6 +12,7 @@ use crate::charts::{self, Chart};
 use crate::controls;
 use crate::fairness::{Fairness, fairness};
 use crate::fmt;
+use crate::ranges;
 use crate::scoreboard::{Scoreboard, scoreboard};
 use crate::summary::{Figure, Summary};
 use crate::tables::{self, Table};
@@ -172,7 +173,7 @@ pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
             "{} · plan {} · {blocks} · seed {}",
             info.started, info.plan, info.seed
         )),
-        answer: unbroken(&answers::overall(summary)),
+        answer: unbroken(&ranges::overall(&summary.headline).unwrap_or_else(|| answers::overall(summary))),
         scoreboard: scoreboard(summary, &charts),
         kvm_class: fmt::clean(&info.host.kvm_class),
         kvm_evidence: fmt::clean(&run.host.kvm_evidence),
@@ -282,11 +283,13 @@ fn figure(figure: &Figure) -> FigureView {
 
 fn section(run: &Run, summary: &Summary, name: &str, charts: &[ChartView]) -> Section {
     let mine = charts.iter().filter(|chart| chart.scenario == name);
+    let answer = ranges::of_scenario(&summary.headline, name);
+    let answer = answer.unwrap_or_else(|| answers::of_scenario(summary, name));
     Section {
         scenario: fmt::clean(name),
         anchor: anchor(name),
         question: question(name),
-        answer: unbroken(&answers::of_scenario(summary, name)),
+        answer: unbroken(&answer),
         charts: mine.cloned().collect(),
         table: tables::headline(run, summary, name),
         details: tables::details(run, summary, name),

@@ -284,8 +284,9 @@ impl<'a> Trial<'a> {
         let mut log = self.log();
         let began = log.began_ns.unwrap_or(0);
         let room = MOST_STEPS.saturating_sub(log.steps.len());
-        log.steps
-            .extend(usage.steps.iter().take(room).map(|s| (s.name.clone(), s.at_ns.saturating_sub(began))));
+        // What was done before anybody asked (a machine of the pool) is no step of this start, and never one at 0 ns.
+        let own = usage.steps.iter().filter_map(|s| Some((s.name.clone(), s.at_ns.checked_sub(began)?)));
+        log.steps.extend(own.take(room));
         for (name, count) in &usage.counts {
             log.notes.insert(name.clone(), count.to_string());
         }

@@ -26,6 +26,17 @@ pub struct Dataset<'r> {
     pub blocks: Vec<Block>,
 }
 
+/// An inner step as it was told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// What was done.
+    pub name: String,
+    /// When, in ns since `create` began.
+    pub at: Vec<f64>,
+    /// How long after the step before, in ns, within the same trial.
+    pub since: Vec<f64>,
+}
+
 /// What the trials of one cell recorded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
@@ -37,8 +48,8 @@ pub struct Observed {
     pub series: BTreeMap<String, Vec<(u32, f64)>>,
     /// Time in each phase per trial, in ns, repeated calls added up.
     pub phases: BTreeMap<Phase, Vec<f64>>,
-    /// Inner steps as told, in the order of their first appearance: ns since `create` began.
-    pub steps: Vec<(String, Vec<f64>)>,
+    /// Inner steps as told, in the order of their first appearance.
+    pub steps: Vec<Told>,
     /// Raw numbers behind the values, trial by trial, the short ones: what curves are drawn from.
     pub curves: Vec<BTreeMap<String, Vec<f64>>>,
     /// Words of the samples: for each note its different values (the first few).
@@ -131,11 +142,20 @@ impl Observed {
         for (phase, ns) in phases {
             self.phases.entry(phase).or_default().push(ns as f64);
         }
-        for (name, at) in &sample.steps {
-            match self.steps.iter_mut().find(|(known, _)| known == name) {
-                Some((_, times)) => times.push(*at as f64),
-                None => self.steps.push((name.clone(), vec![*at as f64])),
+        let (first, mut before) = (sample.steps.first().map(|(name, _)| name), 0);
+        for (at, (name, ns)) in sample.steps.iter().enumerate() {
+            let known = self.steps.iter().position(|step| step.name == *name);
+            let known = known.unwrap_or_else(|| {
+                self.steps.push(Told { name: name.clone(), ..Told::default() });
+                self.steps.len() - 1
+            });
+            let step = &mut self.steps[known];
+            step.at.push(*ns as f64);
+            // Where another instance begins, what lies before is not a step but everything between the two.
+            if at == 0 || Some(name) != first {
+                step.since.push(ns.saturating_sub(before) as f64);
             }
+            before = *ns;
         }
     }
 

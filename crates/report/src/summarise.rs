@@ -312,8 +312,12 @@ fn phase_named(metric: &str) -> Option<Phase> {
 }
 
 fn steps(seen: &Observed) -> Vec<StepSummary> {
-    let medians = seen.steps.iter().filter_map(|(name, times)| Some((name, times.len(), median(times)?)));
-    medians.map(|(name, n, ns)| StepSummary { name: name.clone(), median: Number(ns.round()), n }).collect()
+    let one = |told: &crate::dataset::Told| {
+        let round = |ns: f64| Number(ns.round());
+        let (at, since) = (median(&told.at).map(round)?, median(&told.since).map(round));
+        Some(StepSummary { name: told.name.clone(), median: at, since, n: told.at.len() })
+    };
+    seen.steps.iter().filter_map(one).collect()
 }
 
 fn failures(seen: &Observed) -> Vec<FailureSummary> {

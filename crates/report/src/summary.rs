@@ -393,6 +393,9 @@ pub struct StepSummary {
     pub name: String,
     /// Median of when it was done, in ns since `create` began.
     pub median: Number,
+    /// Median of the time since the step before in the same trial, in ns: not the difference of two medians.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Number>,
     /// Times it was told.
     pub n: usize,
 }

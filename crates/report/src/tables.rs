@@ -10,7 +10,7 @@ use crate::answers::{self, bounds};
 use crate::charts::{file_name, words};
 use crate::controls::percent;
 use crate::fmt;
-use crate::summary::{CellSummary, Control, MetricSummary, Status, Summary};
+use crate::summary::{CellSummary, Control, MetricSummary, Number, Status, Summary};
 use crate::view::ink;
 
 /// A table in words.
@@ -394,22 +394,22 @@ fn steps(summary: &Summary, scenario: &str, cells: &[&CellSummary]) -> Option<Ta
     ]);
     let mut rows = Vec::new();
     for cell in told {
-        let mut before = 0.0;
         for step in &cell.steps {
             let mut entries: Vec<Entry> = varying.iter().map(|key| parameter(cell, key)).collect();
             let at = step.median.0;
             entries.push(Entry::words(fmt::clean(&step.name)));
             entries.push(Entry::number(fmt::quantity("ns", at, None), at));
-            entries.push(Entry::number(fmt::quantity("ns", at - before, None), at - before));
+            let since = |ns: Number| Entry::number(fmt::quantity("ns", ns.0, None), ns.0);
+            entries.push(step.since.map_or_else(|| Entry::words("–"), since));
             entries.push(Entry::number(step.n.to_string(), step.n as f64));
-            before = at;
             let ink = ink(summary, &cell.runtime);
             rows.push(Line { ink, runtime: fmt::clean(&cell.runtime), cells: entries, span: 1 });
         }
     }
-    let start = Phase::Start.word();
-    let caption =
-        format!("Inner steps as the runtimes tell them (medians; the last ones lie inside {start})");
+    let (start, stop) = (Phase::Start.word(), Phase::Stop.word());
+    let caption = format!(
+        "Inner steps as the runtimes tell them (medians of both columns; the last ones lie inside {start}, \"end\" inside {stop})"
+    );
     let anchor = anchor(scenario, "steps");
     Some(shortened(Table { anchor, caption, columns: titles(&names), rows, of: None }))
 }

@@ -282,12 +282,14 @@ pub(crate) struct Facts {
     pub(crate) rootfs: Text,
     pub(crate) console: Text,
     pub(crate) namespaces: Text,
+    /// Whose kernel serves the program's system calls, where it is not the host's.
+    pub(crate) kernel: Option<Text>,
 }
 
 impl Facts {
     /// Each with its key in an identity.
-    pub(crate) const fn all(&self) -> [(&'static str, &Text); 7] {
-        [
+    pub(crate) fn all(&self) -> Vec<(&'static str, &Text)> {
+        let always = [
             ("network", &self.network),
             ("seccomp", &self.seccomp),
             ("userns", &self.userns),
@@ -295,6 +297,7 @@ impl Facts {
             ("rootfs", &self.rootfs),
             ("console", &self.console),
             ("namespaces", &self.namespaces),
-        ]
+        ];
+        always.into_iter().chain(self.kernel.as_ref().map(|text| ("kernel", text))).collect()
     }
 }

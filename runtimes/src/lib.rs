@@ -70,6 +70,18 @@ pub fn check_stanza(file: &str, text: &str) -> Result<(), Error> {
     catalogue::check(file, text)
 }
 
+/// The name of a system call of x86-64 Linux.
+#[must_use]
+pub fn call_name(number: u64) -> String {
+    isomark_vmm::names::word(number)
+}
+
+/// The host's system calls that a microVM's monitor may make while its guest runs.
+#[must_use]
+pub fn monitor_calls() -> Vec<String> {
+    isomark_vmm::confine::names()
+}
+
 /// The runtimes that isomark brings along, and their floors.
 #[must_use]
 pub fn shelf(site: &Site) -> Vec<Box<dyn Runtime + '_>> {

@@ -19,6 +19,8 @@ mod utilisation;
 
 use isomark_core::Scenario;
 
+pub use isolation::{LAST_CALL, classes};
+
 /// All scenarios.
 pub const SHELF: &[Scenario] = &[
     startup::SCENARIO,

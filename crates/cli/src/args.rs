@@ -326,6 +326,9 @@ pub(crate) struct Doctor {
     /// How the result is printed
     #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
     pub format: Format,
+    /// Start each of isomark's own runtimes and print what it leaves its payload: capabilities, devices, system calls
+    #[arg(long, conflicts_with = "require")]
+    pub surface: bool,
     /// Fail with exit code 6 if one of these runtimes is unavailable
     #[arg(long, env = "ISOMARK_REQUIRE", value_delimiter = ',', value_name = "A,B")]
     pub require: Vec<String>,

@@ -53,7 +53,8 @@ fn main() -> ExitCode {
             if exit::is_broken_pipe(&e) {
                 return ExitCode::SUCCESS;
             }
-            eprintln!("isomark: {e:#}");
+            // A message may quote what somebody else wrote: nothing of it may move the cursor.
+            eprintln!("isomark: {}", isomark_report::fmt::clean_lines(&format!("{e:#}")));
             ExitCode::from(exit::code(&e))
         }
     }

@@ -47,7 +47,8 @@ impl Sink for Progress {
             Event::Next(done, total, cell) => {
                 self.bar.set_length(total as u64);
                 self.bar.set_position(done as u64);
-                self.bar.set_message(format!("{} {}", cell.runtime, cell.scenario));
+                self.bar
+                    .set_message(isomark_report::fmt::clean(&format!("{} {}", cell.runtime, cell.scenario)));
                 Ok(())
             }
             Event::Stored(sample) => {

@@ -208,6 +208,23 @@ pub fn read(path: &Path, most: u64) -> Result<String, Error> {
     Ok(text)
 }
 
+/// The same for a file that the user names, which may be a link. Devices and pipes are refused: they have no end, or never
+/// answer.
+///
+/// # Errors
+/// [`Error::Input`] naming the file.
+pub fn read_named(path: &Path, most: u64) -> Result<String, Error> {
+    let real = fs::canonicalize(path).map_err(|e| Error::Input(format!("{}: {e}", path.display())))?;
+    // Its own name stands in the message, not where it leads.
+    read(&real, most).map_err(|e| match e {
+        Error::Input(text) => {
+            let why = text.strip_prefix(&format!("{}: ", real.display())).unwrap_or(&text).to_owned();
+            Error::Input(format!("{}: {why}", path.display()))
+        }
+        other => other,
+    })
+}
+
 /// Reads a `run.json`; `name` is what messages call it.
 ///
 /// # Errors

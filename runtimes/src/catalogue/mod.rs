@@ -59,11 +59,8 @@ fn read(dir: &Path) -> Result<Vec<(String, String)>, Error> {
         return Err(refuse(dir, "no *.toml in it".into()));
     }
     let text = |path: std::path::PathBuf| {
-        let size = fs::metadata(&path).map_err(|e| refuse(&path, e.to_string()))?.len();
-        if size > MAX_STANZA {
-            return Err(refuse(&path, format!("{size} bytes; a stanza has at most {MAX_STANZA}")));
-        }
-        let text = fs::read_to_string(&path).map_err(|e| refuse(&path, e.to_string()))?;
+        let text = isomark_core::store::read_named(&path, MAX_STANZA)
+            .map_err(|e| Error::Input(format!("catalogue {}", e.chain())))?;
         Ok((path.display().to_string(), text))
     };
     files.into_iter().map(text).collect()

@@ -123,7 +123,16 @@ impl Wire {
     /// [`Error::Timeout`]; the program is killed then.
     pub(crate) fn drain(&mut self, child: &mut Child, deadline: Duration) -> Result<(), Error> {
         let until = Instant::now() + deadline;
-        while self.pump(child, until, Want::End)? {}
+        while self.pump(child, until, Want::End)? {
+            // Whoever never stops talking would be listened to for ever: there is always something to read.
+            if Instant::now() >= until && !child.has_ended()? {
+                child.kill()?;
+                return Err(Error::Timeout {
+                    op: "wait for the end of a flood of output".into(),
+                    after: deadline,
+                });
+            }
+        }
         Ok(())
     }
 

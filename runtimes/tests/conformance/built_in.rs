@@ -7,8 +7,11 @@ use std::fs;
 use std::time::Duration;
 
 use crate::checks::{self, Check, Ground, dropped, spec, traces};
+use crate::elf::{CLOSES, SPINS, elf, floods, says};
+use isomark_core::payload::wire::READY;
+use isomark_core::payload::{Class, Job, Probe};
 use isomark_core::runtime::Program;
-use isomark_core::{Error, Kind, Site};
+use isomark_core::{Error, Kind, Site, Spec};
 use isomark_runtimes::{embedded, shelf};
 
 /// A site of its own for each check; on a disk, since /tmp may be in memory.
@@ -108,6 +111,53 @@ fn features_that_are_hidden_are_gone() {
     for_each(checks::hides_features);
 }
 
+/// Payloads that begin well: each wait has a deadline and each buffer a bound, whatever they do then.
+#[test]
+fn a_payload_that_begins_well_and_then_misbehaves_meets_bounds() {
+    let ready = READY.as_bytes();
+    let half = [ready, b"done ns=1"].concat();
+    let garbage = [ready, b"\xff\xfe\n"].concat();
+    let payloads = [
+        ("flood of stdout", says(1, ready, &floods(1))),
+        ("flood of stderr", says(1, ready, &floods(2))),
+        ("silence", says(1, ready, &SPINS)),
+        ("half a line", says(1, &half, &SPINS)),
+        ("early close", says(1, ready, &CLOSES)),
+        ("no text", says(1, &garbage, &SPINS)),
+    ];
+    let place = Place::new();
+    let ground = place.ground();
+    for runtime in
+        shelf(&place.site).iter().filter(|r| ["process", "namespace", "microvm"].contains(&r.name()))
+    {
+        if runtime.probe().is_err() {
+            continue;
+        }
+        for (name, code) in &payloads {
+            let image = elf(ground.dir, &format!("{}-{name}", runtime.name()), code);
+            let spec = Spec { deadline: ground.patience, ..spec(Program::payload(image)) };
+            let begun = || {
+                let mut instance = runtime.create(&spec).unwrap();
+                instance.start().unwrap();
+                instance
+            };
+            let asked = begun().run(&Job::Probe(Probe::Host));
+            assert!(
+                matches!(asked, Err(Error::Timeout { .. } | Error::WrongAnswer(_) | Error::Died { .. })),
+                "{} {name}: {asked:?}",
+                runtime.name()
+            );
+            let mut instance = begun();
+            let (ended, processes) = (instance.stop(), instance.anatomy().processes);
+            assert!(matches!(ended, Err(Error::Timeout { .. })), "{} {name}: {ended:?}", runtime.name());
+            drop(instance);
+            for (pid, _) in processes {
+                assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{} {name}", runtime.name());
+            }
+        }
+    }
+}
+
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
@@ -163,6 +213,81 @@ fn a_container_is_confined_as_it_says() {
         // Mounts: the root, /proc and (without root) bound devices; nothing of the host's table.
         let mounts = fs::read_to_string(format!("/proc/{pid}/mounts")).unwrap();
         assert!(mounts.lines().count() <= 8, "{mounts}");
+        instance.stop().unwrap();
+        instance.remove().unwrap();
+    }
+}
+
+/// Calls that reach beyond a container, or give back what it has lost: none may do anything, whatever its arguments.
+#[test]
+fn a_container_gains_nothing_by_asking() {
+    const FORBIDDEN: [i64; 34] = [
+        libc::SYS_mount,
+        libc::SYS_umount2,
+        libc::SYS_pivot_root,
+        libc::SYS_chroot,
+        libc::SYS_unshare,
+        libc::SYS_setns,
+        libc::SYS_open_tree,
+        libc::SYS_move_mount,
+        libc::SYS_fsopen,
+        libc::SYS_fsmount,
+        libc::SYS_mount_setattr,
+        libc::SYS_bpf,
+        libc::SYS_perf_event_open,
+        libc::SYS_userfaultfd,
+        libc::SYS_io_uring_setup,
+        libc::SYS_keyctl,
+        libc::SYS_add_key,
+        libc::SYS_request_key,
+        libc::SYS_ptrace,
+        libc::SYS_process_vm_readv,
+        libc::SYS_process_vm_writev,
+        libc::SYS_init_module,
+        libc::SYS_finit_module,
+        libc::SYS_delete_module,
+        libc::SYS_kexec_load,
+        libc::SYS_swapon,
+        libc::SYS_swapoff,
+        libc::SYS_open_by_handle_at,
+        libc::SYS_settimeofday,
+        libc::SYS_clock_settime,
+        libc::SYS_sethostname,
+        libc::SYS_iopl,
+        libc::SYS_ioperm,
+        libc::SYS_acct,
+    ];
+    let place = Place::new();
+    let payload = embedded::payload(&place.site).unwrap();
+    for runtime in shelf(&place.site).iter().filter(|r| r.name() == "namespace" && r.probe().is_ok()) {
+        let mut instance = runtime.create(&spec(Program::payload(payload.clone()))).unwrap();
+        instance.start().unwrap();
+        for number in FORBIDDEN {
+            let number = u64::try_from(number).unwrap();
+            let reply = instance.run(&Job::Sweep { first: number, last: number }).unwrap();
+            let class = reply.str("classes").unwrap();
+            let name = isomark_runtimes::call_name(number);
+            assert!(
+                [Class::Refused, Class::Absent, Class::Killed].iter().any(|c| c.word() == class),
+                "{name} is let through ({class})"
+            );
+        }
+        // Its own process and no other, nobody's network, none of the host's devices.
+        let mut ask = |probe| instance.run(&Job::Probe(probe)).unwrap();
+        let count = ask(Probe::Process { name: "nobody".into() }).u64("count").unwrap();
+        assert!(count <= 2, "{count} processes are seen");
+        for path in [
+            "/dev/kvm",
+            "/dev/mem",
+            "/dev/kmsg",
+            "/dev/fuse",
+            "/etc/passwd",
+            "/proc/1/root/etc/passwd",
+            "/sys",
+        ] {
+            let seen = ask(Probe::Peek { path: path.into(), bytes: 16 }).u64("seen").unwrap();
+            assert_eq!(seen, 0, "{path} can be opened");
+        }
         instance.stop().unwrap();
         instance.remove().unwrap();
     }

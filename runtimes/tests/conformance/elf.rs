@@ -40,6 +40,29 @@ pub(crate) const FAULTS: [u8; 4] = [0x31, 0xc0, 0x89, 0x00];
 /// `vpxor ymm0, ymm0, ymm0`, whose registers are part of XCR0's AVX state; then `exit(0)`.
 pub(crate) const WIDE: [u8; 16] = [0xc5, 0xfd, 0xef, 0xc0, 0xb8, 60, 0, 0, 0, 0xbf, 0, 0, 0, 0, 0x0f, 0x05];
 
+/// Says `text` on descriptor `fd` once and then does what `then` does.
+pub(crate) fn says(fd: u8, text: &[u8], then: &[u8]) -> Vec<u8> {
+    // mov eax, 1; mov edi, fd; lea rsi, [rip + behind the code]; mov edx, len; syscall; then; text.
+    let mut code = vec![0xb8, 1, 0, 0, 0, 0xbf, fd, 0, 0, 0, 0x48, 0x8d, 0x35];
+    code.extend((7 + then.len() as u32).to_le_bytes());
+    code.push(0xba);
+    code.extend((text.len() as u32).to_le_bytes());
+    code.extend([0x0f, 0x05]);
+    code.extend(then);
+    code.extend(text);
+    code
+}
+
+/// `write(fd, own header, 64)` without end, whatever it answers.
+pub(crate) fn floods(fd: u8) -> Vec<u8> {
+    let mut code = FLOODS.to_vec();
+    code[6] = fd;
+    code
+}
+
+/// `close(1)`, and then nothing for ever.
+pub(crate) const CLOSES: [u8; 14] = [0xb8, 3, 0, 0, 0, 0xbf, 1, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xfe];
+
 /// `write(1, own header, 4)` without end: a flood without a newline.
 pub(crate) const FLOODS: [u8; 24] = [
     0xb8, 1, 0, 0, 0, // mov eax, 1

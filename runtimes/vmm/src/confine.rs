@@ -52,6 +52,14 @@ pub const fn calls() -> u64 {
     (FREE.len() + CONDITIONAL.len()) as u64
 }
 
+/// Their names.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let mut numbers = [&FREE[..], &CONDITIONAL[..]].concat();
+    numbers.sort_unstable();
+    numbers.into_iter().map(|nr| crate::names::word(nr as u64)).collect()
+}
+
 /// Offsets into `struct seccomp_data` (seccomp(2)).
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;

@@ -11,7 +11,7 @@ use isomark_core::{Error, Kind, Spec, Trial};
 use super::wrong;
 
 /// Numbers of Linux on x86-64 as of 6.17; later ones answer like unknown ones.
-const LAST: u64 = 469;
+pub const LAST: u64 = 469;
 /// Bound on a sweep: one that hangs has been stopped by what it called.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -56,8 +56,11 @@ fn batch(trial: &Trial<'_>, first: u64, last: u64) -> Result<Option<String>, Err
     }
 }
 
-/// The classes of all numbers: halves what did not survive.
-fn between(
+/// The classes of all numbers from `first` to `last`: halves what did not survive.
+///
+/// # Errors
+/// The first that `batch` gives.
+pub fn between(
     first: u64,
     last: u64,
     batch: &dyn Fn(u64, u64) -> Result<Option<String>, Error>,

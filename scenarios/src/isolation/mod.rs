@@ -15,6 +15,8 @@ use isomark_core::{Ability, Bench, Error, Metric, Params, Refusal, Sandbox, Scen
 use crate::given::{self, Is};
 use plant::Plants;
 
+pub use calls::{LAST as LAST_CALL, between as classes};
+
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "isolation",
     question: "What of the host can be seen and reached from inside?",

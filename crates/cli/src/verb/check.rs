@@ -124,12 +124,8 @@ const MAX_THRESHOLDS: u64 = 1 << 20;
 
 /// Thresholds from a file that may name whatever the shelves or these runs have.
 pub(crate) fn thresholds<'s>(file: &Path, runs: impl IntoIterator<Item = &'s Run>) -> Result<Thresholds> {
-    let refuse = |e: std::io::Error| Error::Input(format!("thresholds {}: {e}", file.display()));
-    if std::fs::metadata(file).map_err(refuse)?.len() > MAX_THRESHOLDS {
-        let text = format!("thresholds {}: larger than {MAX_THRESHOLDS} bytes", file.display());
-        return Err(Error::Input(text).into());
-    }
-    let text = std::fs::read_to_string(file).map_err(refuse)?;
+    let text = isomark_core::store::read_named(file, MAX_THRESHOLDS)
+        .map_err(|e| Error::Input(format!("thresholds {}", e.chain())))?;
     let mut known = known()?;
     runs.into_iter().for_each(|run| known.run(run));
     Ok(Thresholds::parse(&file.display().to_string(), &text, &known)?)

@@ -9,7 +9,7 @@ use isomark_engine::{host, settle};
 use isomark_runtimes::{embedded, kvm, tsc};
 use serde::Serialize;
 
-use super::list::{Entry, entries, table};
+use super::list::{Entry, entries, plainly, table};
 use crate::args::{self, Format};
 use crate::exit;
 use crate::place::Place;
@@ -26,6 +26,9 @@ struct Findings {
 pub(crate) fn doctor(args: &args::Doctor) -> Result<u8> {
     let place = Place::take()?;
     let shelf = super::shelf(place.site(), &args.guest)?;
+    if args.surface {
+        return super::surface::surface(&shelf, &place, args.format);
+    }
     let finding = kvm::classify();
     let probed = host::Probed {
         kvm_class: finding.class.word().into(),
@@ -42,7 +45,7 @@ pub(crate) fn doctor(args: &args::Doctor) -> Result<u8> {
             serde_json::to_writer_pretty(&mut out, &findings)?;
             writeln!(out)?;
         }
-        Format::Human => human(&mut out, &findings)?,
+        Format::Human => plainly(&mut out, |out| human(out, &findings))?,
     }
     let all = shelf.built_in().into_iter().chain(shelf.catalogue()?).collect::<Vec<_>>();
     let required = all.iter().filter(|r| args.require.iter().any(|name| name == r.name()));

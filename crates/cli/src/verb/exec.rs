@@ -56,7 +56,9 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
     }
     let usage = usage?;
     if !usage.unserved.is_empty() {
-        eprintln!("isomark: {} did not serve: {}", args.runtime, usage.unserved.join(", "));
+        // Told by a process that held the program: words, and nothing else.
+        let told = isomark_report::fmt::clean(&usage.unserved.join(", "));
+        eprintln!("isomark: {} did not serve: {told}", args.runtime);
     }
     Ok(u8::try_from(usage.exit.shell_status() & 0xff).unwrap_or(exit::INTERNAL))
 }

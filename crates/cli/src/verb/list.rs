@@ -67,7 +67,7 @@ pub(crate) fn list(args: &args::List) -> Result<u8> {
             serde_json::to_writer_pretty(&mut out, &listing)?;
             writeln!(out)?;
         }
-        Format::Human => human(&mut out, &listing)?,
+        Format::Human => plainly(&mut out, |out| human(out, &listing))?,
     }
     Ok(exit::FINE)
 }
@@ -137,6 +137,14 @@ fn human(out: &mut impl Write, listing: &Listing) -> Result<()> {
         plans.add_row([p.name.as_str(), &p.blocks.to_string(), &p.about]);
     }
     writeln!(out, "{runtimes}\n\n{scenarios}\n\n{plans}\n\npayload sha256 {}", listing.payload_sha256)?;
+    Ok(())
+}
+
+/// Writes what `say` says with nothing in it that a terminal would obey: versions and reasons are other programs' words.
+pub(crate) fn plainly(out: &mut impl Write, say: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+    let mut text = Vec::new();
+    say(&mut text)?;
+    out.write_all(isomark_report::fmt::clean_lines(&String::from_utf8_lossy(&text)).as_bytes())?;
     Ok(())
 }
 

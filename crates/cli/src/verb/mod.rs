@@ -14,6 +14,7 @@ pub(crate) mod merge;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod shell;
+pub(crate) mod surface;
 pub(crate) mod trials;
 
 use isomark_core::{Error, Site};

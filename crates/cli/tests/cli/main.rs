@@ -18,6 +18,7 @@ mod exec;
 mod fleet;
 mod gate;
 mod ground;
+mod inputs;
 mod kernels;
 mod killed;
 mod ledger;

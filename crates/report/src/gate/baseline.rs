@@ -21,6 +21,8 @@ use super::stored::Stored;
 pub const SCHEMA: &str = "isomark.baseline/1";
 /// The files of a run that a baseline keeps; everything else follows from them.
 const FILES: [&str; 3] = ["run.json", "samples.jsonl", "blocks.jsonl"];
+/// Largest `baseline.json` accepted, in bytes.
+const MAX_LIST: u64 = 16 << 20;
 /// Largest file that is read whole, in bytes.
 const MOST: u64 = 1 << 30;
 
@@ -160,13 +162,13 @@ fn fits(known: Option<&isomark_core::record::Run>, new: &Stored, name: &str) -> 
 /// The list of a baseline; none where there is no baseline.
 fn read(home: &Path) -> Result<Option<Baseline>, Error> {
     let path = home.join("baseline.json");
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
+    match fs::symlink_metadata(&path) {
         Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
-        Err(e) => return Err(Error::Input(format!("{}: {e}", path.display()))),
-    };
+        _ => {}
+    }
+    let text = isomark_core::store::read(&path, MAX_LIST)?;
     let refuse = |why: String| Error::Input(format!("{}: {why}; save the baseline again", path.display()));
     let all: Baseline = serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))?;
     if all.schema != SCHEMA {

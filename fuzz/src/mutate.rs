@@ -2,8 +2,15 @@
 //!
 //! No coverage guides it. It is what can run on any compiler, a million times in minutes; cargo-fuzz goes further.
 
-use super::Target;
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a promise that breaks must stop a fuzzer"
+)]
+
 use super::dice::Dice;
+use super::target::Target;
 
 /// Longest input made.
 const MOST: usize = 16 << 10;

@@ -1,16 +1,44 @@
 //! Everything that is text: the wire, plans, stanzas, claims, thresholds, specs, runs and samples.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "a promise that breaks must stop a fuzzer"
+)]
+
 use isomark_core::payload::{Job, Reply};
 use isomark_core::record::{Block, Sample};
 use isomark_core::store::{parse_lines, parse_run};
-use isomark_core::{Metric, Variant};
+use isomark_core::{Error, Metric, Variant};
 use isomark_engine::Plan;
 use isomark_report::claims::{file::File, layers::Layers, shelf};
 use isomark_report::fmt::clean;
 use isomark_report::gate::Thresholds;
 use isomark_report::gate::thresholds::Known;
 
-use super::refused;
+use super::target::{Target, WORDS};
+
+/// The parsers of this file.
+pub const ALL: &[Target] = &[
+    Target { name: "wire", run: wire, seeds: wire_seeds, words: WORDS },
+    Target { name: "plan", run: plan, seeds: plan_seeds, words: WORDS },
+    Target { name: "stanza", run: stanza, seeds: stanza_seeds, words: WORDS },
+    Target { name: "claim", run: claim, seeds: claim_seeds, words: WORDS },
+    Target { name: "thresholds", run: thresholds, seeds: thresholds_seeds, words: WORDS },
+    Target { name: "spec", run: spec, seeds: spec_seeds, words: WORDS },
+    Target { name: "run", run, seeds: run_seeds, words: WORDS },
+    Target { name: "samples", run: samples, seeds: sample_seeds, words: WORDS },
+];
+
+/// A refusal says something, in bounds, and is the input's fault.
+fn refused(error: &Error) {
+    assert_eq!(error.kind(), "input", "{error}");
+    let text = error.chain();
+    assert!(!text.trim().is_empty(), "a refusal without words");
+    assert!(text.len() < 1 << 20, "a refusal of {} bytes", text.len());
+}
 
 /// The text of an input; bytes that are none are refused by whoever reads the file.
 fn words(data: &[u8]) -> Option<&str> {
@@ -92,7 +120,7 @@ pub fn claim(data: &[u8]) {
 }
 
 pub fn claim_seeds() -> Vec<Vec<u8>> {
-    let layers = include_str!("../../../scenarios/claims/layers.toml");
+    let layers = include_str!("../../scenarios/claims/layers.toml");
     let all = shelf::CLAIMS.iter().map(|(_, text)| *text).chain([layers]);
     all.map(|text| text.as_bytes().to_vec()).collect()
 }
@@ -136,9 +164,9 @@ pub fn spec_seeds() -> Vec<Vec<u8>> {
     texts.map(|text| text.as_bytes().to_vec()).to_vec()
 }
 
-const RUN: &str = include_str!("../../../crates/report/tests/data/run/run.json");
-const SAMPLES: &str = include_str!("../../../crates/report/tests/data/run/samples.jsonl");
-const BLOCKS: &str = include_str!("../../../crates/report/tests/data/run/blocks.jsonl");
+const RUN: &str = include_str!("../../crates/report/tests/data/run/run.json");
+const SAMPLES: &str = include_str!("../../crates/report/tests/data/run/samples.jsonl");
+const BLOCKS: &str = include_str!("../../crates/report/tests/data/run/blocks.jsonl");
 
 /// A `run.json`.
 pub fn run(data: &[u8]) {

@@ -1,0 +1,4 @@
+//! `elf` for cargo-fuzz.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| isomark_fuzz::machine::elf(data));

@@ -1,0 +1,4 @@
+//! `run` for cargo-fuzz.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| isomark_fuzz::text::run(data));

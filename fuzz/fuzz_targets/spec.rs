@@ -1,0 +1,4 @@
+//! `spec` for cargo-fuzz.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| isomark_fuzz::text::spec(data));

@@ -327,7 +327,7 @@ pub(crate) struct Doctor {
     #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
     pub format: Format,
     /// Start each of isomark's own runtimes and print what it leaves its payload: capabilities, devices, system calls
-    #[arg(long, conflicts_with = "require")]
+    #[arg(long, env = "ISOMARK_SURFACE")]
     pub surface: bool,
     /// Fail with exit code 6 if one of these runtimes is unavailable
     #[arg(long, env = "ISOMARK_REQUIRE", value_delimiter = ',', value_name = "A,B")]

@@ -10,8 +10,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use isomark_core::Error;
 use isomark_core::record::{Cell, PayloadRecord, RuntimeRecord, Sample};
+use isomark_core::{Error, Image};
 use isomark_engine::Elsewhere;
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,8 @@ impl Worker {
     /// [`Error::Input`] if the binary is none that can carry out trials.
     pub(crate) fn start(build: &Build, catalogue: Option<&Path>, deadline: Duration) -> Result<Self, Error> {
         let name = build.binary.display().to_string();
+        // Refused here, in one message, and not by two processes.
+        build.payload.as_deref().map(Image::open).transpose()?;
         let mut command = Command::new(&build.binary);
         command.arg("trials").args(["--runtime", &build.runtime]);
         command.arg("--deadline").arg(format!("{}ms", deadline.as_millis()));

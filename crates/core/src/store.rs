@@ -241,7 +241,9 @@ pub fn parse_run(name: &str, text: &str) -> Result<Run, Error> {
         }
         None => return Err(refuse("field schema is missing: not a run of isomark".into())),
     }
-    serde_json::from_value(head).map_err(|e| refuse(e.to_string()))
+    // Read again from the text: only that knows lines.
+    drop(head);
+    serde_json::from_str(text).map_err(|e| refuse(e.to_string()))
 }
 
 fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Error> {

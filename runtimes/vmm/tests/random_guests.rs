@@ -2,7 +2,7 @@
 //!
 //! Each runs in a real virtual machine. However it ends, the VMM says how, in time, and never that it failed itself:
 //! neither a crash, nor a call that its own filter forbids, nor an error of KVM's. `ISOMARK_FUZZ_GUESTS` is how many,
-//! `ISOMARK_FUZZ_SEED` where they begin; `scripts/fuzz-guests` asks for 100,000.
+//! `ISOMARK_FUZZ_SEED` and `ISOMARK_FUZZ_FIRST` where they begin; `scripts/fuzz-guests` asks for 100,000.
 
 #![allow(clippy::unwrap_used, reason = "clippy's exception for tests does not see helpers")]
 
@@ -105,7 +105,12 @@ fn plausible(end: &str, code: Option<i32>, signal: Option<i32>) -> Result<String
     let (word, rest) = end.split_once(' ').unwrap_or((end, ""));
     let fits = match word {
         "exit" => code == rest.parse().ok(),
-        "signal" => signal == rest.parse().ok(),
+        // The C library keeps 32 to 34 for itself: where whoever started us ignores one of those, the VMM leaves with
+        // what a shell would say.
+        "signal" => {
+            let told = rest.parse().ok();
+            signal == told || told.is_some_and(|n: i32| (32..=34).contains(&n) && code == Some(128 + n))
+        }
         "fault" | "unserved" => code == Some(123),
         "program" => code == Some(124),
         _ => false,
@@ -343,13 +348,14 @@ fn guests_that_nobody_wrote_end_in_words() {
         return;
     }
     let (count, seed) = (number("ISOMARK_FUZZ_GUESTS", 300), number("ISOMARK_FUZZ_SEED", 1));
+    let from = number("ISOMARK_FUZZ_FIRST", 0);
     let only = std::env::var("ISOMARK_FUZZ_ONLY").ok().map(|text| text.parse::<u64>().unwrap());
     let began = Instant::now();
     let all: Vec<Result<Ends, String>> = match only {
         Some(at) => vec![work(at, 1, at + 1, seed)],
         None => std::thread::scope(|scope| {
             let threads: Vec<_> =
-                (0..2).map(|first| scope.spawn(move || work(first, 2, count, seed))).collect();
+                (0..2).map(|first| scope.spawn(move || work(from + first, 2, count, seed))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         }),
     };
@@ -361,10 +367,11 @@ fn guests_that_nobody_wrote_end_in_words() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let mut text = format!("{count} guests in {:.1} s, seed {seed}\n", began.elapsed().as_secs_f64());
+    let mut text =
+        format!("guests {from} to {count} of seed {seed} in {:.1} s\n", began.elapsed().as_secs_f64());
     ends.iter().for_each(|(end, n)| text.push_str(&format!("{n:9} {end}\n")));
     std::io::stderr().write_all(text.as_bytes()).unwrap();
-    if only.is_none() && count >= 300 {
+    if only.is_none() && count >= 300 && from == 0 {
         // A guest that is refused before it runs tries nothing: most must have run.
         let ran: u64 = ends.iter().filter(|(end, _)| !end.contains("program")).map(|(_, n)| n).sum();
         assert!(ran * 2 > count, "{ends:?}");

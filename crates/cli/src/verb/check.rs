@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use isomark_core::record::Run;
 use isomark_core::{Error, Params};
 use isomark_report::export::junit;
+use isomark_report::fmt;
 use isomark_report::gate::thresholds::Known;
 use isomark_report::gate::{Comparison, Stored, Thresholds, baseline, comment, compare, like, words};
 use isomark_scenarios::SHELF;
@@ -163,8 +164,8 @@ fn tell(comparison: &Comparison, verdict: &str, how: &args::Compared) -> Result<
         }
         Format::Human => {
             let base = comparison.base.join(", ");
-            writeln!(out, "{} against {base}", comparison.head)?;
-            write!(out, "{}", words::terminal(comparison, how.all))?;
+            writeln!(out, "{}", fmt::clean(&format!("{} against {base}", comparison.head)))?;
+            write!(out, "{}", fmt::clean_lines(&words::terminal(comparison, how.all)))?;
             writeln!(out, "verdict: {verdict}")?;
         }
     }

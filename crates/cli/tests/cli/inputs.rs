@@ -61,7 +61,8 @@ fn bad_thresholds() {
     for (name, text, says) in cases {
         let file = format!("{name}.toml");
         ground.write(&file, text);
-        let says = [says, &[&*format!("thresholds {file}")]].concat();
+        let named = format!("thresholds {file}");
+        let says = [says, &[&*named]].concat();
         refused(&ground, &["check", "r", "--baseline", "r", "--thresholds", &file], &[], 2, &says);
     }
     ground.write("latin.toml", b"# \xe9\n");
@@ -133,7 +134,8 @@ fn bad_stanzas() {
             continue;
         }
         ground.write(&format!("{name}/x.toml"), text);
-        let says = [says, &[&*format!("{name}/x.toml")]].concat();
+        let named = format!("{name}/x.toml");
+        let says = [says, &[&*named]].concat();
         refused(&ground, &["list", "--catalogue", name], &[], 2, &says);
     }
     ground.write("latin/x.toml", b"name = '\xe9'\n");
@@ -206,8 +208,8 @@ fn bad_folders_that_somebody_else_made() {
     let nested = format!("{{\"schema\":\"isomark.run/1\",\"cells\":{}", "[".repeat(100_000));
     for (text, says) in [
         (nested, "recursion"),
-        (whole.replacen("\"seed\": ", "\"seed\": -", 1), "seed"),
-        (whole.replacen("\"blocks\": ", "\"blocks\": 99999999999", 1), "blocks"),
+        (whole.replacen("\"seed\": ", "\"seed\": -", 1), "line"),
+        (whole.replacen("\"blocks\": ", "\"blocks\": 99999999999", 1), "line"),
         (whole.replacen("\"schema\": \"isomark.run/1\"", "\"schema\": 7", 1), "schema"),
         ("[]".to_owned(), "schema"),
     ] {

@@ -20,7 +20,7 @@ fn sources(dir: &Path, all: &mut String) {
             Some("target" | ".git") => {}
             _ if path.is_dir() => sources(&path, all),
             _ if path.extension().is_some_and(|e| e == "rs") => {
-                all.push_str(&fs::read_to_string(&path).unwrap())
+                all.push_str(&fs::read_to_string(&path).unwrap());
             }
             _ => {}
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use isomark_core::payload::{Class, Job, Probe, Reply};
 use isomark_core::runtime::{Origin, Program};
-use isomark_core::{Error, Image, Instance, Runtime, Spec};
+use isomark_core::{Error, Features, Image, Instance, Runtime, Spec};
 use isomark_runtimes::{Shelf, call_name, embedded, monitor_calls};
 use isomark_scenarios::{LAST_CALL, classes};
 use serde::Serialize;
@@ -140,6 +140,7 @@ fn started(runtime: &dyn Runtime, image: &Image) -> Result<Box<dyn Instance>, Er
         provision: None,
         huge_pages: false,
         deadline: DEADLINE,
+        cpu: Features::default(),
     };
     runtime.prepare(&spec)?;
     let mut instance = runtime.create(&spec)?;

@@ -72,16 +72,18 @@ fn trend(at: usize, group: &[&Series]) -> Trend {
     let first = group[0];
     let blank = if first.params.is_empty() { "" } else { ", " };
     let words = crate::charts::words(&first.params);
-    let title = fmt::clean(&format!("{} · {}{blank}{words}", first.scenario, first.metric));
+    // A scenario whose question is its metric is named once.
+    let what = if first.scenario == first.metric { String::new() } else { format!(" · {}", first.metric) };
+    let title = fmt::clean(&format!("{}{what}{blank}{words}", first.scenario));
     let ratios = group.iter().any(|s| s.unit == super::RATIO);
-    let what = if ratios {
+    let about = if ratios {
         "Other runtimes as ratios to the plain process of the same run; the process in its own unit. "
     } else {
         ""
     };
     let runs = group.iter().map(|s| s.points.len()).max().unwrap_or(0);
     let caption = format!(
-        "{what}Dot: a run. Thin bar: its 95 % interval. Line: mean between changes. Dashed: where a change begins. \
+        "{about}Dot: a run. Thin bar: its 95 % interval. Line: mean between changes. Dashed: where a change begins. \
          {runs} runs, the oldest at the left."
     );
     let scenario = crate::charts::file_name(&first.scenario);

@@ -98,7 +98,6 @@ if engine == "duckdb":
     os.chdir(collected)
     runs = "hosts/*"
     duckdb_rows("to-parquet.sql")
-    reported = "', '".join(str(p.parent.relative_to(collected)) for p in collected.glob("hosts/*/summary.json"))
     again = duckdb.execute(
         "SELECT folder, runtime, scenario, median(value) FROM 'samples.parquet' "
         "WHERE kind = 'metric' AND NOT warmup AND arm IS NULL GROUP BY ALL"

@@ -193,6 +193,13 @@ fn what_cannot_be_used_is_told_by_its_own_code() {
     let (_, rest) = lines.split_once('\n').unwrap();
     fs::write(&file, format!("{}\n{rest}", serde_json::to_string(&first).unwrap())).unwrap();
     assert!(state(&collect(&ground, &[], 4), "a", 0).1.contains("wrong answer of"));
+    // Nothing outside of a folder is taken along.
+    let blocks = ground.path(&format!("{folder}/blocks.jsonl"));
+    fs::write(&file, lines).unwrap();
+    collect(&ground, &[], 6);
+    fs::remove_file(&blocks).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", &blocks).unwrap();
+    assert!(state(&collect(&ground, &["--out", "all"], 4), "a", 0).1.contains("a link"));
     ground.write("all/fleet.json", "{\"schema\":\"isomark.fleet/1\",\"hosts\":[{\"class\":\"../..\"}]}");
     ground.expect(&["report", "all"], 2);
 }

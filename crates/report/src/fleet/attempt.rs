@@ -10,9 +10,12 @@ use std::path::Path;
 use isomark_core::Error;
 use isomark_core::partition::round;
 use isomark_core::record::{Outcome, Run};
-use isomark_core::store::Folder;
+use isomark_core::store::{self, Folder};
 
 use super::collected::SetAside;
+
+/// Largest file read of a measurement that is not whole, in bytes.
+const MOST: u64 = 64 << 20;
 
 /// How far an attempt came.
 #[derive(Clone, Debug)]
@@ -120,6 +123,8 @@ fn whole(dir: &Path) -> State {
     let read = || {
         let (folder, run) = Folder::open(dir)?;
         let tally = tally(&run, &folder)?;
+        // What cannot be read is not taken along either.
+        folder.blocks()?;
         Ok((run, tally))
     };
     match read() {
@@ -160,20 +165,16 @@ fn tally(run: &Run, folder: &Folder) -> Result<Tally, Error> {
 }
 
 fn failed(dir: &Path) -> String {
-    let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
-    let status = text("status");
+    let text = |name: &str| store::read(&dir.join(name), MOST).unwrap_or_else(|e| e.chain());
     let log = text("task.log");
     let last = log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("its log is empty");
-    format!(
-        "isomark ended with {}: {}",
-        if status.is_empty() { "no code" } else { status.trim() },
-        shown(last)
-    )
+    format!("isomark ended with {}: {}", shown(text("status").trim()), shown(last))
 }
 
 fn cut(dir: &Path) -> String {
-    let lines = fs::read(dir.join("samples.jsonl")).map_or(0, |b| b.iter().filter(|b| **b == b'\n').count());
-    format!("cut short after {lines} trials: its node or its job ended, or it is still under way")
+    let trials = store::read(&dir.join("samples.jsonl"), MOST).map(|text| text.lines().count());
+    let came = trials.map_or_else(|_| "cut short".to_owned(), |n| format!("cut short after {n} trials"));
+    format!("{came}: its node or its job ended, or it is still under way")
 }
 
 fn shown(text: &str) -> String {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use isomark_core::Error;
 use isomark_core::record::Host;
-use isomark_core::store::pretty;
+use isomark_core::store::{self, pretty};
 use serde::{Deserialize, Serialize};
 
 /// Schema name of `fleet.json`.
@@ -181,11 +181,8 @@ impl Collected {
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(FILE);
         let refuse = |why: String| Error::Input(format!("{}: {why}", path.display()));
-        if fs::metadata(&path).map_err(|e| refuse(e.to_string()))?.len() > MOST {
-            return Err(refuse(format!("larger than {MOST} bytes")));
-        }
-        let bytes = fs::read(&path).map_err(|e| refuse(e.to_string()))?;
-        let found: Self = serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))?;
+        let text = store::read(&path, MOST)?;
+        let found: Self = serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))?;
         let safe =
             |label: &str| label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !label.is_empty();
         if found.schema != SCHEMA {

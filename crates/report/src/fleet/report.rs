@@ -65,6 +65,15 @@ pub fn summarise(dir: &Path, fleet: &Collected) -> Result<FleetSummary, Error> {
 
 fn one(dir: &Path, entry: &HostEntry, shelf: &(Layers, Vec<File>)) -> Result<Host, Error> {
     let place = dir.join(entry.place());
+    // Nothing in a folder that may come from elsewhere leads out of it.
+    for step in [&dir.join("hosts"), &place] {
+        if std::fs::symlink_metadata(step).is_ok_and(|kind| kind.is_symlink()) {
+            return Err(Error::Input(format!(
+                "{}: a link; a fleet's folder holds its own files",
+                step.display()
+            )));
+        }
+    }
     let stored = Stored::open(&place)?;
     hosts::read(stored, entry, shelf).map_err(|e| Error::Input(format!("{}: {}", place.display(), e.chain())))
 }

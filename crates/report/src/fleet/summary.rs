@@ -311,14 +311,7 @@ fn claim(file: &File, hosts: &[Host], at: usize) -> FleetClaim {
     let count = |verdict: Claimed| hosts.iter().filter(|host| host.claims.get(at) == Some(&verdict)).count();
     let (supported, refuted) = (count(Claimed::Supported), count(Claimed::Refuted));
     let not_testable = count(Claimed::NotTestable);
-    let half = hosts.len().div_ceil(2).max(1);
-    let verdict = match (supported, refuted) {
-        (1.., 1..) => Holds::Mixed,
-        (yes, 0) if yes >= half => Holds::Supported,
-        (0, no) if no >= half => Holds::Refuted,
-        (0, 0) if not_testable == hosts.len() => Holds::NotTestable,
-        _ => Holds::Inconclusive,
-    };
+    let verdict = holds(supported, refuted, not_testable, hosts.len());
     FleetClaim {
         id: file.id.get_ref().clone(),
         title: file.title.clone(),
@@ -327,6 +320,17 @@ fn claim(file: &File, hosts: &[Host], at: usize) -> FleetClaim {
         refuted,
         inconclusive: count(Claimed::Inconclusive),
         not_testable,
+    }
+}
+
+/// What a class says of a claim, from how many of its hosts say what.
+const fn holds(supported: usize, refuted: usize, not_testable: usize, hosts: usize) -> Holds {
+    match (supported, refuted) {
+        (1.., 1..) => Holds::Mixed,
+        (1.., 0) if supported * 2 >= hosts => Holds::Supported,
+        (0, 1..) if refuted * 2 >= hosts => Holds::Refuted,
+        (0, 0) if not_testable == hosts => Holds::NotTestable,
+        _ => Holds::Inconclusive,
     }
 }
 
@@ -354,4 +358,29 @@ pub(super) fn warnings(fleet: &Collected, classes: &[ClassSummary]) -> Vec<Strin
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_holds_on_a_class_if_half_support_it_and_none_refutes_it() {
+        // Supported, refuted, not testable, of so many.
+        for (counts, expected) in [
+            ((10, 0, 0, 10), Holds::Supported),
+            ((5, 0, 0, 10), Holds::Supported),
+            ((4, 0, 0, 10), Holds::Inconclusive),
+            ((9, 1, 0, 10), Holds::Mixed),
+            ((0, 5, 5, 10), Holds::Refuted),
+            ((0, 4, 6, 10), Holds::Inconclusive),
+            ((0, 0, 9, 10), Holds::Inconclusive),
+            ((0, 0, 10, 10), Holds::NotTestable),
+            ((1, 0, 0, 1), Holds::Supported),
+            ((0, 0, 0, 0), Holds::NotTestable),
+        ] {
+            let (supported, refuted, not_testable, hosts) = counts;
+            assert_eq!(holds(supported, refuted, not_testable, hosts), expected, "{counts:?}");
+        }
+    }
 }

@@ -145,6 +145,16 @@
     if (table.tBodies[0].rows.length > 12) filtered(table);
   }
 
+  // A box that goes on to a side shows that it does.
+  for (const box of all(".scroll")) {
+    const edges = () => {
+      box.classList.toggle("more", box.scrollLeft + box.clientWidth < box.scrollWidth - 4);
+      box.classList.toggle("less", box.scrollLeft > 4);
+    };
+    box.addEventListener("scroll", edges, { passive: true });
+    new ResizeObserver(edges).observe(box);
+  }
+
   // Values on marks: under the pointer at once, and with the arrow keys where a chart has the focus.
   const tip = document.createElement("div");
   tip.className = "tip";

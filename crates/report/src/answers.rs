@@ -9,6 +9,7 @@ use crate::fmt;
 use crate::reference::REFERENCE;
 use crate::stats::verdict::Verdict;
 use crate::summary::{Column, Figure, Number, Row, Summary};
+use crate::words::{comma, listed, say, tell};
 
 /// The figure's value with its unit.
 #[must_use]
@@ -26,7 +27,7 @@ pub fn ratio(figure: &Figure) -> String {
 #[must_use]
 pub fn difference(figure: &Figure) -> Option<String> {
     let Number(apart) = figure.difference.filter(|_| figure.ratio.is_none())?;
-    Some(if apart == 0.0 { "no difference".to_owned() } else { fmt::difference(&figure.unit, apart, None) })
+    Some(if apart == 0.0 { say("answer.no_difference") } else { fmt::difference(&figure.unit, apart, None) })
 }
 
 /// An interval of numbers as plain floats.
@@ -42,47 +43,58 @@ pub fn overall(summary: &Summary) -> String {
     let said: Vec<String> =
         rows.iter().filter_map(|row| row_sentence(row, &summary.headline.columns)).collect();
     if said.is_empty() {
-        return "Nothing was measured that could be compared with a plain process.".to_owned();
+        return say("answer.nothing");
     }
-    format!("Compared with a plain process, {}.", said.join("; "))
+    tell("answer.overall", &[("said", &said.join(&say("list.semicolon")))])
 }
 
 fn row_sentence(row: &Row, columns: &[Column]) -> Option<String> {
     let known =
         columns.iter().zip(&row.figures).filter_map(|(column, figure)| Some((column, figure.as_ref()?)));
     let parts: Vec<String> = known.filter_map(|(column, figure)| clause(column, figure)).collect();
-    (!parts.is_empty()).then(|| format!("{} {}", fmt::clean(&row.runtime), listed(&parts)))
+    let who = fmt::clean(&row.runtime);
+    (!parts.is_empty()).then(|| tell("answer.row", &[("who", &who), ("what", &listed(&parts))]))
 }
+
+/// Clauses by scenario: the same, a ratio, more, less.
+///
+/// Not "disk" but room for files: they may lie in memory, and the figure counts them wherever they lie.
+const CLAUSES: [(&str, [&str; 4]); 5] = [
+    (
+        "startup",
+        ["answer.startup.same", "answer.startup.ratio", "answer.startup.more", "answer.startup.less"],
+    ),
+    ("memory", ["answer.memory.same", "answer.memory.ratio", "answer.memory.more", "answer.memory.less"]),
+    ("disk", ["answer.disk.same", "answer.disk.ratio", "answer.disk.more", "answer.disk.less"]),
+    (
+        "throughput",
+        [
+            "answer.throughput.same",
+            "answer.throughput.ratio",
+            "answer.throughput.more",
+            "answer.throughput.less",
+        ],
+    ),
+    (
+        "program",
+        ["answer.program.same", "answer.program.ratio", "answer.program.more", "answer.program.less"],
+    ),
+];
 
 /// "takes 4.04× the time to start", "computes as fast"; "about" where no verdict is possible.
 fn clause(column: &Column, figure: &Figure) -> Option<String> {
-    let (same, verb, what, place) = match column.scenario.as_str() {
-        "startup" => ("starts as fast", "takes", "the time to start", "to start"),
-        "memory" => ("weighs the same in memory", "weighs", "the memory", "in memory"),
-        // Not "disk": files may lie in memory, and the figure counts them wherever they lie.
-        "disk" => ("takes the same room for its files", "takes", "the room for its files", "for its files"),
-        "throughput" => ("computes as fast", "computes at", "the rate", ""),
-        "program" => ("runs the program as fast", "takes", "the time for the program", "for the program"),
-        _ => return None,
-    };
-    let about = if figure.verdict == Some(Verdict::Inconclusive) { "about " } else { "" };
+    let (_, [same, times, more, less]) = CLAUSES.iter().find(|(name, _)| *name == column.scenario)?;
+    let unsure = figure.verdict == Some(Verdict::Inconclusive);
+    let about = if unsure { say("answer.about") } else { String::new() };
     match (figure.ratio, figure.difference) {
-        _ if figure.verdict == Some(Verdict::Equivalent) => Some(same.to_owned()),
-        (Some(_), _) => Some(format!("{verb} {about}{} {what}", ratio(figure))),
-        (None, Some(Number(0.0))) => Some(same.to_owned()),
+        _ if figure.verdict == Some(Verdict::Equivalent) => Some(say(same)),
+        (Some(_), _) => Some(tell(times, &[("about", &about), ("ratio", &ratio(figure))])),
+        (None, Some(Number(0.0))) => Some(say(same)),
         (None, Some(Number(apart))) => {
-            let more = if apart > 0.0 { "more" } else { "less" };
-            Some(format!("{verb} {about}{} {more} {place}", fmt::quantity(&figure.unit, apart.abs(), None)))
+            let amount = fmt::quantity(&figure.unit, apart.abs(), None);
+            Some(tell(if apart > 0.0 { more } else { less }, &[("about", &about), ("amount", &amount)]))
         }
         (None, None) => None,
-    }
-}
-
-fn listed(parts: &[String]) -> String {
-    match parts {
-        [] => String::new(),
-        [one] => one.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
     }
 }
 
@@ -91,20 +103,20 @@ fn listed(parts: &[String]) -> String {
 pub fn of_scenario(summary: &Summary, scenario: &str) -> String {
     let columns = &summary.headline.columns;
     let Some(at) = columns.iter().position(|column| column.scenario == scenario) else {
-        return "Nothing was measured.".to_owned();
+        return say("answer.not_measured");
     };
     let rows = summary.headline.rows.iter().filter_map(|row| Some((row, row.figures.get(at)?.as_ref()?)));
     let said: Vec<String> = rows.filter_map(|(row, figure)| phrase(row, figure)).collect();
     if said.is_empty() {
-        return "Nothing was measured.".to_owned();
+        return say("answer.not_measured");
     }
     let what = fmt::clean(&columns[at].what);
-    let mut text = format!("{}: {}.", capital(&what), said.join(", "));
+    let mut text = tell("answer.scenario", &[("what", &capital(&what)), ("said", &comma(&said))]);
     if scenario == "throughput" {
         text.push_str(&system_calls(summary, scenario));
     }
     for (why, names) in unsure(summary, at) {
-        text.push_str(&format!(" No verdict for {}: {}.", listed(&names), fmt::clean(&why)));
+        text.push_str(&tell("answer.unsure", &[("names", &listed(&names)), ("why", &fmt::clean(&why))]));
     }
     text
 }
@@ -125,11 +137,11 @@ fn system_calls(summary: &Summary, scenario: &str) -> String {
         .into_iter()
         .map(|(name, low, high)| {
             let (from, to) = (fmt::ratio(low, None), fmt::ratio(high, None));
-            let range = if from == to { from } else { format!("{from} to {to}") };
-            format!("at {range} in {}", fmt::clean(name))
+            let range = if from == to { from } else { tell("range", &[("from", &from), ("to", &to)]) };
+            tell("answer.calls_in", &[("range", &range), ("who", &fmt::clean(name))])
         })
         .collect();
-    if said.is_empty() { String::new() } else { format!(" Operating-system calls run {}.", listed(&said)) }
+    if said.is_empty() { String::new() } else { tell("answer.calls", &[("said", &listed(&said))]) }
 }
 
 /// Runtimes without a verdict in a column, by the reason.

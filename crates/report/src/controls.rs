@@ -18,6 +18,7 @@ use crate::stats::random::Random;
 use crate::stats::verdict::{ENOUGH, Quantity, Verdict, judge};
 use crate::summarise::rounded;
 use crate::summary::{Control, Trust};
+use crate::words::{stored, tell};
 
 /// False alarms above which a host is too noisy (the project's statistics, item 9).
 const ALARMS: f64 = 0.075;
@@ -199,19 +200,11 @@ impl<'d> Pair<'d> {
         let shift = controls::shift(&self.pairs)?;
         let (band, alarms) = (control.band?, control.false_alarm_rate.unwrap_or(0.0));
         if band > room {
-            Some(format!(
-                "the A/A band of ± {} is wider than the region of ± {}",
-                percent(band),
-                percent(room)
-            ))
+            Some(stored("band_wide", &[("band", &percent(band)), ("room", &percent(room))]))
         } else if shift > room * SHIFT {
-            Some(format!(
-                "measured twice it differs by {}, more than a quarter of the region of ± {}",
-                percent(shift),
-                percent(room)
-            ))
+            Some(stored("shifted", &[("shift", &percent(shift)), ("room", &percent(room))]))
         } else if alarms > ALARMS {
-            Some(format!("{} of A/A comparisons give a false alarm", percent(alarms)))
+            Some(stored("alarms", &[("share", &percent(alarms))]))
         } else {
             None
         }
@@ -237,9 +230,9 @@ impl<'d> Pair<'d> {
 
     fn silence(&self) -> String {
         if paired::ratio(&self.pairs).is_none() {
-            return "a value of zero or below has no ratio".to_owned();
+            return stored("no_ratio", &[]);
         }
-        format!("{} of {ENOUGH} pairs that a verdict needs", self.pairs.len())
+        stored("pairs", &[("n", &self.pairs.len()), ("needed", &ENOUGH)])
     }
 }
 
@@ -258,18 +251,18 @@ pub fn sentences(all: &[Control]) -> Vec<String> {
 fn sentence(all: &[Control], scenario: &str) -> Option<String> {
     let here = || all.iter().filter(|control| control.headline && control.scenario == scenario);
     let widest = here().filter(|c| c.handicap == 0.0).filter_map(|c| c.band).max_by(f64::total_cmp)?;
-    let mut text = format!("A/A {scenario}: band ± {}", percent(widest));
+    let mut text = tell("controls.band", &[("scenario", &scenario), ("band", &percent(widest))]);
     let alarms = here().filter_map(|control| control.false_alarm_rate).max_by(f64::total_cmp);
     if let Some(alarms) = alarms {
-        text.push_str(&format!(", false alarms {}", percent(alarms)));
+        text.push_str(&tell("controls.alarms", &[("share", &percent(alarms))]));
     }
     let mut labels: Vec<&Control> = here().filter(|control| control.handicap > 0.0).collect();
     labels.sort_by(|a, b| a.handicap.total_cmp(&b.handicap));
     for (i, group) in labels.chunk_by(|a, b| a.label == b.label).enumerate() {
         let least = group.iter().filter_map(|control| control.detection_rate).min_by(f64::total_cmp);
         let told = least.map_or("~".to_owned(), percent);
-        let (link, verb) = if i == 0 { ("; ", "found in ") } else { (", ", "") };
-        text.push_str(&format!("{link}{} {verb}{told}", group[0].label));
+        let key = if i == 0 { "controls.found" } else { "controls.found_too" };
+        text.push_str(&tell(key, &[("label", &group[0].label), ("share", &told)]));
     }
     Some(text)
 }

@@ -8,6 +8,7 @@ use isomark_core::record::Run;
 use serde::Serialize;
 
 use crate::fmt;
+use crate::words::say;
 
 /// The names under which identities tell the facts, in the order of the report.
 pub const FACTS: [&str; 7] = ["network", "seccomp", "userns", "limits", "rootfs", "console", "namespaces"];
@@ -27,7 +28,7 @@ pub fn fairness(run: &Run) -> Fairness {
     let told = |record: &isomark_core::record::RuntimeRecord| {
         let details = &record.identity.as_ref()?.details;
         let facts =
-            FACTS.map(|name| details.get(name).map_or("not told".to_owned(), |fact| fmt::clean(fact)));
+            FACTS.map(|name| details.get(name).map_or(say("fairness.not_told"), |fact| fmt::clean(fact)));
         let tells = FACTS.iter().any(|name| details.contains_key(*name));
         (record.kind != Kind::Floor && tells).then(|| (fmt::clean(&record.name), facts))
     };

@@ -18,6 +18,7 @@ use crate::stats::paired;
 use crate::stats::verdict::{ENOUGH, Quantity, judge};
 use crate::summarise::rounded;
 use crate::summary::{CellSummary, Column, Figure, Headline, Row};
+use crate::words::stored;
 
 /// Differences that count as none for a mixture of compute kernels (2 %) and memory kernels (5 %): the wider.
 const MIXTURE: Region = Region { relative: 0.05, absolute: None };
@@ -45,15 +46,15 @@ fn columns(data: &Dataset<'_>, marginal: bool) -> Vec<Column> {
             continue;
         }
         let (what, relative) = match cell.scenario.as_str() {
-            "startup" => ("median until the first byte".to_owned(), false),
-            "memory" if marginal => ("one more instance, PSS".to_owned(), false),
-            "memory" => ("one idle instance, PSS".to_owned(), false),
-            "disk" => ("held by one instance".to_owned(), false),
+            "startup" => (stored("column_startup", &[]), false),
+            "memory" if marginal => (stored("column_marginal", &[]), false),
+            "memory" => (stored("column_idle", &[]), false),
+            "disk" => (stored("column_disk", &[]), false),
             "throughput" => {
                 let kernels = numeric_kernels(data.run, &cell.scenario);
-                (format!("{kernels} numeric kernels, geometric mean"), true)
+                (stored("column_kernels", &[("n", &kernels)]), true)
             }
-            "program" => ("start to exit".to_owned(), false),
+            "program" => (stored("column_program", &[]), false),
             _ => (cell.metrics.first().map_or_else(String::new, |metric| metric.name.to_string()), false),
         };
         all.push(Column { scenario: cell.scenario.clone(), what, relative });

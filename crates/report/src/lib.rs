@@ -40,6 +40,7 @@ pub mod precision;
 pub mod ranges;
 pub mod reference;
 pub mod region;
+mod retold;
 pub mod samples_csv;
 pub mod scoreboard;
 pub mod stats;
@@ -91,6 +92,8 @@ pub fn render(folder: &Folder, run: &Run, options: &Options) -> Result<Summary, 
 
 /// Writes what is read by people, in the language of the scope.
 fn told(folder: &Folder, data: &Dataset<'_>, summary: &Summary, options: &Options) -> Result<(), Error> {
+    let told = if words::is_english() { summary.clone() } else { retold::summary(data, summary)? };
+    let summary = &told;
     let drawn = charts::charts(data, summary);
     let page = html::html(&view::view(data.run, summary, &drawn), options.templates.as_deref())?;
     for chart in &drawn {

@@ -9,6 +9,7 @@ use crate::controls;
 use crate::fmt;
 use crate::scoreboard;
 use crate::summary::{CellSummary, Figure, MetricSummary, Status, Summary};
+use crate::words::{data, named, say, tell};
 
 /// Rows of the table of all metrics; a job summary has a limit of size.
 const ROWS: usize = 400;
@@ -37,24 +38,23 @@ fn head(out: &mut String, summary: &Summary) {
     put(out, &format!("# isomark: {}\n", escape(&run.id)));
     put(out, &format!("{}\n", escape(&answers::overall(summary))));
     let host = &run.host;
-    let line = format!(
-        "Host {}: KVM class **{}**, cgroup {}, kernel {}, {} ({} CPUs, {}), hypervisor {}, as {}. Plan {}, seed {}, \
-         {} of {} blocks.\n",
-        escape(&host.name),
-        escape(&host.kvm_class),
-        escape(&host.cgroup),
-        escape(&host.kernel),
-        escape(&host.cpu),
-        host.cpus,
-        fmt::quantity("byte", host.memory as f64, None),
-        escape(&host.hypervisor),
-        escape(&host.user),
-        escape(&run.plan),
-        run.seed,
-        run.blocks_done,
-        run.blocks,
-    );
-    put(out, &line);
+    let with: [(&str, &dyn std::fmt::Display); 13] = [
+        ("host", &escape(&host.name)),
+        ("class", &escape(&host.kvm_class)),
+        ("cgroup", &escape(&host.cgroup)),
+        ("kernel", &escape(&host.kernel)),
+        ("cpu", &escape(&host.cpu)),
+        ("cpus", &host.cpus),
+        ("memory", &fmt::quantity("byte", host.memory as f64, None)),
+        ("hypervisor", &escape(&host.hypervisor)),
+        ("user", &escape(&host.user)),
+        ("plan", &escape(&run.plan)),
+        ("seed", &run.seed),
+        ("done", &run.blocks_done),
+        ("blocks", &run.blocks),
+    ];
+    put(out, &tell("markdown.host", &with));
+    out.push('\n');
 }
 
 fn headline(out: &mut String, summary: &Summary) {
@@ -64,19 +64,16 @@ fn headline(out: &mut String, summary: &Summary) {
     }
     let titles: Vec<String> =
         columns.iter().map(|c| format!("{}<br>{}", escape(&c.scenario), escape(&c.what))).collect();
-    put(out, &format!("| runtime | {} |", titles.join(" | ")));
+    put(out, &format!("| {} | {} |", say("table.runtime"), titles.join(" | ")));
     put(out, &format!("|---|{}", "---:|".repeat(columns.len())));
     for row in &summary.headline.rows {
         let cells: Vec<String> = match &row.reason {
-            Some(reason) => vec![format!("skipped: {}", escape(reason))],
+            Some(reason) => vec![tell("headline.skipped", &[("why", &escape(reason))])],
             None => row.figures.iter().map(|f| f.as_ref().map_or("~".to_owned(), figure)).collect(),
         };
         put(out, &format!("| {} | {} |", escape(&row.runtime), cells.join(" | ")));
     }
-    put(
-        out,
-        "\nRatios to `process`, paired within blocks, with exact 95 % intervals; ~ nothing can be said.\n",
-    );
+    put(out, &format!("\n{}\n", say("markdown.ratios")));
 }
 
 fn figure(figure: &Figure) -> String {
@@ -84,7 +81,7 @@ fn figure(figure: &Figure) -> String {
         (Some(_), None, None) => answers::value(figure),
         (Some(_), _, _) => format!("{}<br>{}", answers::value(figure), answers::with_interval(figure)),
         (None, Some(_), _) => answers::with_interval(figure),
-        (None, None, _) => "1 (reference)".to_owned(),
+        (None, None, _) => say("markdown.reference"),
     }
 }
 
@@ -92,12 +89,19 @@ fn figure(figure: &Figure) -> String {
 fn claims(out: &mut String, summary: &Summary) {
     let measured = summary.claims.iter().filter(|claim| scoreboard::was_measured(claim));
     let rows: Vec<String> = measured
-        .map(|c| format!("| {} | {} | {} |", escape(&c.title), c.verdict.word(), escape(&c.says)))
+        .map(|c| {
+            format!(
+                "| {} | {} | {} |",
+                escape(&data(&c.title)),
+                named("word", c.verdict.word()),
+                escape(&c.says)
+            )
+        })
         .collect();
     if rows.is_empty() {
         return;
     }
-    put(out, "| claim | verdict | measured here |");
+    put(out, &say("markdown.claims"));
     put(out, "|---|---|---|");
     rows.iter().for_each(|row| put(out, row));
     put(out, &format!("\n{}\n", escape(&scoreboard::counts(&summary.claims))));
@@ -112,26 +116,24 @@ fn trust(out: &mut String, summary: &Summary) {
     for sentence in said {
         put(out, &format!("- {}", escape(&sentence)));
     }
-    put(out, "\nA/A: the same runtime twice in the same blocks; + 5 %: the same with injected work.\n");
+    put(out, &format!("\n{}\n", say("markdown.controls")));
 }
 
 fn warnings(out: &mut String, summary: &Summary) {
     if summary.warnings.is_empty() {
         return;
     }
-    put(out, "## Warnings\n");
+    put(out, &format!("## {}\n", say("page.warnings")));
     for warning in &summary.warnings {
-        put(out, &format!("- {}. *{}*", escape(&warning.cause), escape(&warning.remedy)));
+        let (cause, remedy) = (escape(&warning.cause), escape(&warning.remedy));
+        put(out, &tell("markdown.warning", &[("cause", &cause), ("remedy", &remedy)]));
     }
     out.push('\n');
 }
 
 fn metrics(out: &mut String, summary: &Summary) {
-    put(out, "<details><summary>All metrics</summary>\n");
-    put(
-        out,
-        "| scenario | params | runtime | metric | n | failed | median | 95 % interval | ratio | verdict |",
-    );
+    put(out, &format!("<details><summary>{}</summary>\n", say("table.all_metrics")));
+    put(out, &say("markdown.metrics"));
     put(out, "|---|---|---|---|---:|---:|---:|---:|---:|---|");
     let mut left = ROWS;
     for cell in &summary.cells {
@@ -150,13 +152,14 @@ fn metrics(out: &mut String, summary: &Summary) {
         left = left.saturating_sub(cell.metrics.len());
     }
     if left == 0 {
-        put(out, "\nCut here; summary.json has the rest.");
+        put(out, &format!("\n{}", say("markdown.cut")));
     }
     put(out, "\n</details>\n");
 }
 
 fn reason(cell: &CellSummary) -> String {
-    format!("{}: {}", cell.status.word(), escape(cell.reason.as_deref().unwrap_or("no reason given")))
+    let reason = cell.reason.as_deref().map_or_else(|| say("table.no_reason"), escape);
+    tell("table.reason", &[("status", &named("word", cell.status.word())), ("why", &reason)])
 }
 
 fn metric_row(cell: &CellSummary, metric: &MetricSummary) -> String {
@@ -165,7 +168,8 @@ fn metric_row(cell: &CellSummary, metric: &MetricSummary) -> String {
         return format!("{row}| | | {} |", reason(cell));
     };
     if let Some(phase) = metric.folded {
-        return format!("{row}in {phase} | | | |");
+        let phase = named("phase", phase.word());
+        return format!("{row}{} | | | |", tell("table.folded", &[("phase", &phase)]));
     }
     let ci95 = answers::bounds(metric.ci95);
     // Writing to a String cannot fail.
@@ -174,7 +178,7 @@ fn metric_row(cell: &CellSummary, metric: &MetricSummary) -> String {
     match &metric.versus {
         Some(versus) => {
             let ratio = versus.ratio.map_or("~".into(), |ratio| fmt::ratio(ratio, versus.ci95));
-            let _ = write!(row, "{ratio} | {} |", versus.verdict.word());
+            let _ = write!(row, "{ratio} | {} |", named("word", versus.verdict.word()));
         }
         None => row.push_str("| |"),
     }
@@ -185,10 +189,9 @@ fn foot(out: &mut String, summary: &Summary) {
     let run = &summary.run;
     put(
         out,
-        &format!(
-            "isomark {}, payload `{}`. `report.html` has the charts, `samples.csv` every value.",
-            escape(&run.isomark),
-            escape(&run.payload_sha256)
+        &tell(
+            "markdown.foot",
+            &[("isomark", &escape(&run.isomark)), ("payload", &escape(&run.payload_sha256))],
         ),
     );
 }

@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use crate::claims::outcome::{LayerOutcome, PartOutcome};
 use crate::claims::verdict::Verdict;
-use crate::claims::words;
+use crate::claims::words as claim_words;
 use crate::fmt;
 use crate::summary::{Claim, Summary};
 use crate::view::ChartView;
+use crate::words::{comma, data, named, say, tell};
 
 /// The claims on the page.
 #[derive(Clone, Debug, Serialize)]
@@ -119,11 +120,7 @@ pub fn scoreboard(summary: &Summary, charts: &[ChartView]) -> Option<Scoreboard>
         open: open.into_iter().map(claim).collect(),
         tradeoff,
         stacks,
-        missing: missing.then(|| {
-            "There is no chart of isolation against cost: this run did not measure isolation in two runtimes. \
-             isomark run --plan claims does."
-                .to_owned()
-        }),
+        missing: missing.then(|| say("claims.no_trade_off")),
     })
 }
 
@@ -139,12 +136,12 @@ pub fn counts(claims: &[Claim]) -> String {
     let of = |verdict: Verdict| claims.iter().filter(|c| was_measured(c) && c.verdict == verdict).count();
     let open = claims.iter().filter(|c| !was_measured(c)).count();
     let words = [Verdict::Supported, Verdict::Refuted, Verdict::Inconclusive]
-        .map(|verdict| (of(verdict), verdict.word()))
+        .map(|verdict| (of(verdict), named("word", verdict.word())))
         .into_iter()
-        .chain([(open, "not measured here")])
+        .chain([(open, say("claims.not_here"))])
         .filter(|(n, _)| *n > 0)
-        .map(|(n, word)| format!("{n} {word}"));
-    format!("Of {} claims: {}.", claims.len(), words.collect::<Vec<_>>().join(", "))
+        .map(|(n, word)| tell("claims.count", &[("n", &n), ("word", &word)]));
+    tell("claims.counts", &[("n", &claims.len()), ("counts", &comma(&words.collect::<Vec<_>>()))])
 }
 
 fn claim(claim: &Claim) -> ClaimView {
@@ -154,13 +151,13 @@ fn claim(claim: &Claim) -> ClaimView {
         parts().flat_map(|part| part.layers.iter().filter_map(move |l| value(part, l, several))).collect();
     let more = measured.len().saturating_sub(LINES);
     measured.truncate(LINES);
-    let absent = words::absent(&claim.measured);
+    let absent = claim_words::absent(&claim.measured);
     let (verdict, class) = chip(claim);
     ClaimView {
         anchor: format!("c-{}", crate::charts::file_name(&claim.id)),
-        title: claim.title.clone(),
+        title: data(&claim.title),
         text: claim.text.clone(),
-        source: format!("{}, {}", claim.documents.join(" and "), claim.place),
+        source: format!("{}, {}", claim.documents.join(", "), claim.place),
         verdict,
         class,
         says: fmt::clean(claim.says.strip_suffix(&*absent).unwrap_or(&claim.says)),
@@ -177,26 +174,27 @@ fn claim(claim: &Claim) -> ClaimView {
 fn chip(claim: &Claim) -> (String, String) {
     let word = claim.verdict.word();
     match claim.verdict {
-        Verdict::NotTestable => ("not testable here".to_owned(), word.to_owned()),
-        Verdict::Inconclusive if !was_measured(claim) => ("not in this run".to_owned(), "skipped".to_owned()),
-        _ => (word.to_owned(), word.to_owned()),
+        Verdict::NotTestable => (say("claims.not_testable"), word.to_owned()),
+        Verdict::Inconclusive if !was_measured(claim) => (say("claims.left_out"), "skipped".to_owned()),
+        _ => (named("word", word), word.to_owned()),
     }
 }
 
 fn value(part: &PartOutcome, layer: &LayerOutcome, several: bool) -> Option<ValueView> {
     let point = layer.decided()?;
     let one = layer.points.len() == 1;
-    let mut what = if several { format!("{}, ", part.about) } else { String::new() };
-    what.push_str(&layer.name);
+    let mut what =
+        if several { format!("{}{}", data(&part.about), say("list.comma")) } else { String::new() };
+    what.push_str(&data(&layer.name));
     let mut names: Vec<&str> = layer.points.iter().map(|point| point.runtime.as_str()).collect();
     names.dedup();
     what.push_str(&format!(" ({})", fmt::clean(&names.join(", "))));
     if let Some(against) = &layer.against {
-        what.push_str(&format!(" against {against}"));
+        what.push_str(&tell("claims.against", &[("layer", against)]));
     }
     Some(ValueView {
-        value: words::spread(layer),
-        interval: if one { words::interval(point).unwrap_or_default() } else { String::new() },
+        value: claim_words::spread(layer),
+        interval: if one { claim_words::interval(point).unwrap_or_default() } else { String::new() },
         what,
         verdict: layer.verdict.word().to_owned(),
     })
@@ -204,11 +202,11 @@ fn value(part: &PartOutcome, layer: &LayerOutcome, several: bool) -> Option<Valu
 
 fn published(figure: &crate::claims::outcome::Figure) -> PublishedView {
     let evidence = match figure.evidence.as_str() {
-        "data" => "recomputed from raw data",
-        "text" => "read in the text",
-        "abstract" => "abstract only",
-        "memory" => "from memory, not checked",
-        _ => "second hand",
+        "data" => say("evidence.data"),
+        "text" => say("evidence.text"),
+        "abstract" => say("evidence.abstract"),
+        "memory" => say("evidence.memory"),
+        _ => say("evidence.secondary"),
     };
     PublishedView {
         value: figure.value.clone(),
@@ -218,11 +216,11 @@ fn published(figure: &crate::claims::outcome::Figure) -> PublishedView {
 }
 
 fn rule(part: &PartOutcome) -> RuleView {
-    let beside = if part.reported { " (reported beside, decides nothing)" } else { "" };
+    let beside = if part.reported { say("claims.beside") } else { String::new() };
     RuleView {
         rule: part.rule.clone(),
         asks: format!("{}{beside}", part.asks),
-        verdict: part.verdict.word().to_owned(),
+        verdict: named("word", part.verdict.word()),
         why: fmt::clean(&part.why),
     }
 }

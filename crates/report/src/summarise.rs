@@ -24,6 +24,7 @@ use crate::summary::{
     CellSummary, Companion, Difference, FailureSummary, Floor, HostInfo, MetricSummary, ModeSummary, Number,
     PhaseSummary, RunInfo, SUMMARY_SCHEMA, Status, StepSummary, Summary, Versus,
 };
+use crate::words::stored;
 use crate::{companions, controls, headline, warnings};
 
 /// The answers of a dataset.
@@ -140,14 +141,14 @@ fn status(cell: &Cell, seen: &Observed) -> (Status, Option<String>, Option<Strin
     match (missing, seen.trials) {
         (None, _) if !seen.series.is_empty() => (Status::Ok, None, None),
         (_, 0) => {
-            let reason = "not measured: the run was cut short before its first trial".to_owned();
-            (Status::Failed, Some(reason), Some("complete it with isomark run --resume DIR".to_owned()))
+            let reason = stored("cut_short", &[]);
+            (Status::Failed, Some(reason), Some(stored("resume", &[])))
         }
         (Some(metric), _) => {
-            let silent = || format!("metric {} is declared and was never recorded", metric.name);
+            let silent = || stored("never_recorded", &[("metric", &metric.name)]);
             (Status::Failed, Some(said.unwrap_or_else(silent)), None)
         }
-        (None, _) => (Status::Failed, Some(said.unwrap_or_else(|| "no metric has a value".to_owned())), None),
+        (None, _) => (Status::Failed, Some(said.unwrap_or_else(|| stored("no_value", &[]))), None),
     }
 }
 
@@ -226,7 +227,7 @@ fn versus(given: &Given<'_>, index: usize, base: usize, metric: &Metric, headlin
         (_, Some(ratio)) => judge(ratio, applied.ratio(), kind),
         (_, None) => {
             let none = Estimate { n: all.len(), value: f64::NAN, ci95: None };
-            (judge(&none, [1.0, 1.0], kind).0, Some("a value of zero or below has no ratio".to_owned()))
+            (judge(&none, [1.0, 1.0], kind).0, Some(stored("no_ratio", &[])))
         }
     };
     let quiet = without(&pairs, &given.noisy);

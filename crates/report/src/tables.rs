@@ -12,6 +12,7 @@ use crate::controls::percent;
 use crate::fmt;
 use crate::summary::{CellSummary, Control, MetricSummary, Number, Status, Summary};
 use crate::view::ink;
+use crate::words::{named, say, tell};
 
 /// A table in words.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -91,8 +92,10 @@ fn anchor(scenario: &str, which: &str) -> String {
     format!("t-{}-{which}", file_name(scenario))
 }
 
+/// Titles of columns by their keys in the section `table`; a parameter's own name stands for itself.
 fn titles(names: &[(&str, bool)]) -> Vec<Heading> {
-    names.iter().map(|(title, numeric)| Heading { title: fmt::clean(title), numeric: *numeric }).collect()
+    let title = |name: &str| fmt::clean(&named("table", name));
+    names.iter().map(|(name, numeric)| Heading { title: title(name), numeric: *numeric }).collect()
 }
 
 /// The headline metric of each cell of a scenario.
@@ -103,8 +106,8 @@ pub fn headline(run: &Run, summary: &Summary, scenario: &str) -> Table {
     let names: Vec<&str> = wanted.iter().filter_map(|(_, metric)| Some(&*metric.as_ref()?.name)).collect();
     // Cells with different parameters may answer with different metrics.
     let mixed = names.iter().any(|name| Some(name) != names.first());
-    let what = names.first().filter(|_| !mixed).map_or_else(|| "Headline metric".to_owned(), |n| capital(n));
-    let table = metrics(run, summary, &wanted, &format!("{what}, median of each cell"), mixed);
+    let what = names.first().filter(|_| !mixed).map_or_else(|| say("table.headline_metric"), |n| capital(n));
+    let table = metrics(run, summary, &wanted, &tell("table.medians", &[("what", &what)]), mixed);
     Table { anchor: anchor(scenario, "median"), ..table }
 }
 
@@ -130,7 +133,7 @@ pub fn details(run: &Run, summary: &Summary, scenario: &str) -> Vec<Table> {
         .collect();
     let mut all = Vec::new();
     if wanted.len() > cells.len() {
-        let table = metrics(run, summary, &wanted, "All metrics", true);
+        let table = metrics(run, summary, &wanted, &say("table.all_metrics"), true);
         all.push(shortened(Table { anchor: anchor(scenario, "metrics"), ..table }));
     }
     // Each scenario launches: the same inner steps again say something new only where time is the question.
@@ -200,13 +203,13 @@ impl Shape {
         let mut all: Vec<(&str, bool)> = vec![("runtime", false)];
         all.extend(self.varying.iter().map(|key| (key.as_str(), false)));
         all.extend(self.named.then_some(("metric", false)));
-        all.extend([("median", true), ("95 % interval", true)]);
+        all.extend([("median", true), ("interval", true)]);
         all.extend(self.p95.then_some(("p95", true)));
         if self.versus {
-            all.extend([("× process", true), ("95 % interval", true), ("verdict", false)]);
+            all.extend([("times_process", true), ("interval", true), ("verdict", false)]);
         }
-        all.extend(self.quiet.then_some(("× in quiet blocks", true)));
-        all.extend(self.floor.then_some(("× floor", true)));
+        all.extend(self.quiet.then_some(("times_quiet", true)));
+        all.extend(self.floor.then_some(("times_floor", true)));
         all.push(("n", true));
         all.extend(self.failed.then_some(("failed", true)));
         titles(&all)
@@ -226,7 +229,9 @@ impl Shape {
             cells.push(Entry::words(metric.map_or_else(String::new, |m| fmt::clean(&m.name))));
         }
         match metric.map(|m| (m, m.folded)) {
-            Some((_, Some(phase))) => cells.push(Entry::words(format!("in {phase}"))),
+            Some((_, Some(phase))) => {
+                cells.push(Entry::words(tell("table.folded", &[("phase", &named("phase", phase.word()))])))
+            }
             Some((m, None)) if m.n > 0 && cell.status != Status::Skipped => self.values(m, floor, &mut cells),
             _ => cells.push(reason(cell)),
         }
@@ -287,10 +292,11 @@ fn parameter(cell: &CellSummary, key: &str) -> Entry {
 }
 
 fn reason(cell: &CellSummary) -> Entry {
-    let reason = cell.reason.as_deref().unwrap_or("no reason given");
+    let reason = cell.reason.as_deref().map_or_else(|| say("table.no_reason"), fmt::clean);
+    let status = named("word", cell.status.word());
     Entry {
         verdict: cell.status.word().to_owned(),
-        ..Entry::words(format!("{}: {}", cell.status.word(), fmt::clean(reason)))
+        ..Entry::words(tell("table.reason", &[("status", &status), ("why", &reason)]))
     }
 }
 
@@ -308,9 +314,17 @@ fn compared(metric: &MetricSummary, versus: &crate::summary::Versus) -> [Entry; 
     };
     let word = versus.verdict.word().to_owned();
     let band = versus.band.filter(|band| *band > versus.region.relative);
-    let widened = band.map(|band| format!("judged against the A/A band of ± {}", percent(band)));
-    let tip = versus.why.as_deref().map(fmt::clean).into_iter().chain(widened).collect::<Vec<_>>().join("; ");
-    [ratio, Entry::words(interval), Entry { text: word.clone(), verdict: word, tip, ..Entry::default() }]
+    let widened = band.map(|band| tell("table.widened", &[("band", &percent(band))]));
+    let tip = versus
+        .why
+        .as_deref()
+        .map(fmt::clean)
+        .into_iter()
+        .chain(widened)
+        .collect::<Vec<_>>()
+        .join(&say("list.semicolon"));
+    let text = named("word", &word);
+    [ratio, Entry::words(interval), Entry { text, verdict: word, tip, ..Entry::default() }]
 }
 
 /// What the controls show: the headline metrics, or all of them.
@@ -323,36 +337,26 @@ pub fn controls(summary: &Summary, headline: bool) -> Table {
     let mut names = vec![("runtime", false), ("scenario", false)];
     names.extend(parted.then_some(("parameters", false)));
     names.extend(if headline { None } else { Some(("metric", false)) });
-    names.extend([("control", false), ("ratio", true), ("95 % interval", true), ("A/A band", true)]);
-    names.extend([("of drawn comparisons", true), ("blocked p", true), ("n", true), ("verdict", false)]);
+    names.extend([("control", false), ("ratio", true), ("interval", true), ("band", true)]);
+    names.extend([("drawn", true), ("blocked_p", true), ("n", true), ("verdict", false)]);
     let row = |control: &&Control| {
         let mut cells = vec![Entry::words(fmt::clean(&control.scenario))];
         cells.extend(parted.then(|| Entry::words(words(&control.params))));
         cells.extend((!headline).then(|| Entry::words(fmt::clean(&control.metric))));
-        cells.push(Entry::words(fmt::clean(&control.label)));
+        cells.push(Entry::words(fmt::clean(&named("label", &control.label))));
         cells.extend(told(control));
         Line { ink: ink(summary, &control.runtime), runtime: fmt::clean(&control.runtime), cells, span: 1 }
     };
-    let caption = if headline {
-        "The same runtime again in the same blocks, as it is and with injected work"
-    } else {
-        "All metrics of the controls"
-    };
+    let caption = if headline { say("controls.caption") } else { say("controls.all") };
     let anchor = anchor("controls", if headline { "headline" } else { "metrics" });
-    Table {
-        anchor,
-        caption: caption.to_owned(),
-        columns: titles(&names),
-        of: None,
-        rows: wanted.iter().map(row).collect(),
-    }
+    Table { anchor, caption, columns: titles(&names), of: None, rows: wanted.iter().map(row).collect() }
 }
 
 fn told(control: &Control) -> Vec<Entry> {
     let blank = Entry::default;
-    let rates = [(control.false_alarm_rate, "false alarms"), (control.detection_rate, "found")];
+    let rates = [(control.false_alarm_rate, "table.false_alarms"), (control.detection_rate, "table.found")];
     let rate = rates.into_iter().find_map(|(rate, what)| Some((rate?, what)));
-    let rate = rate.map(|(rate, what)| Entry::number(format!("{} {what}", percent(rate)), rate));
+    let rate = rate.map(|(rate, what)| Entry::number(tell(what, &[("share", &percent(rate))]), rate));
     let ratio = control
         .ratio
         .map_or_else(|| Entry::words("~"), |ratio| Entry::number(fmt::ratio(ratio, control.ci95), ratio));
@@ -373,7 +377,7 @@ fn told(control: &Control) -> Vec<Entry> {
         Entry::number(control.n.to_string(), control.n as f64),
     ]
     .into_iter()
-    .chain([Entry { text: word.clone(), verdict: word, tip, ..Entry::default() }])
+    .chain([Entry { text: named("word", &word), verdict: word, tip, ..Entry::default() }])
     .collect()
 }
 
@@ -386,12 +390,7 @@ fn steps(summary: &Summary, scenario: &str, cells: &[&CellSummary]) -> Option<Ta
     let (varying, _) = parameters(cells);
     let mut names: Vec<(&str, bool)> = vec![("runtime", false)];
     names.extend(varying.iter().map(|key| (key.as_str(), false)));
-    names.extend([
-        ("step", false),
-        ("since create began", true),
-        ("since the step before", true),
-        ("n", true),
-    ]);
+    names.extend([("step", false), ("since_create", true), ("since_before", true), ("n", true)]);
     let mut rows = Vec::new();
     for cell in told {
         for step in &cell.steps {
@@ -406,10 +405,8 @@ fn steps(summary: &Summary, scenario: &str, cells: &[&CellSummary]) -> Option<Ta
             rows.push(Line { ink, runtime: fmt::clean(&cell.runtime), cells: entries, span: 1 });
         }
     }
-    let (start, stop) = (Phase::Start.word(), Phase::Stop.word());
-    let caption = format!(
-        "Inner steps as the runtimes tell them (medians of both columns; the last ones lie inside {start}, \"end\" inside {stop})"
-    );
+    let [start, stop] = [Phase::Start, Phase::Stop].map(|phase| named("phase", phase.word()));
+    let caption = tell("table.steps", &[("start", &start), ("stop", &stop)]);
     let anchor = anchor(scenario, "steps");
     Some(shortened(Table { anchor, caption, columns: titles(&names), rows, of: None }))
 }

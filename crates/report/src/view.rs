@@ -16,6 +16,7 @@ use crate::ranges;
 use crate::scoreboard::{Scoreboard, scoreboard};
 use crate::summary::{Figure, Summary};
 use crate::tables::{self, Table};
+use crate::words::{named, retold, say, tell};
 
 /// The page.
 #[derive(Clone, Debug, Serialize)]
@@ -166,17 +167,22 @@ pub struct ChartView {
 pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
     let info = &summary.run;
     let charts = charts_on_page(drawn);
-    let blocks = format!("{} of {} blocks", info.blocks_done, info.blocks);
     View {
         id: fmt::clean(&info.id),
-        subtitle: fmt::clean(&format!(
-            "{} · plan {} · {blocks} · seed {}",
-            info.started, info.plan, info.seed
+        subtitle: fmt::clean(&tell(
+            "page.subtitle",
+            &[
+                ("started", &info.started),
+                ("plan", &info.plan),
+                ("done", &info.blocks_done),
+                ("blocks", &info.blocks),
+                ("seed", &info.seed),
+            ],
         )),
         answer: unbroken(&ranges::overall(&summary.headline).unwrap_or_else(|| answers::overall(summary))),
         scoreboard: scoreboard(summary, &charts),
         kvm_class: fmt::clean(&info.host.kvm_class),
-        kvm_evidence: fmt::clean(&run.host.kvm_evidence),
+        kvm_evidence: fmt::clean(&retold(&run.host.kvm_evidence)),
         host: host(run),
         facts: run.host.facts.iter().map(|(k, v)| (fmt::clean(k), fmt::clean(v))).collect(),
         runtimes: runtimes(run, summary),
@@ -207,27 +213,27 @@ fn host(run: &Run) -> Vec<(String, String)> {
     let host = &run.host;
     let facts = [
         ("host", host.name.clone()),
-        ("CPU", format!("{} ({} usable)", host.cpu, host.cpus)),
+        ("cpu", tell("host.usable", &[("cpu", &host.cpu), ("n", &host.cpus)])),
         ("memory", fmt::quantity("byte", host.memory as f64, None)),
-        ("last-level cache", fmt::quantity("byte", host.llc as f64, None)),
+        ("llc", fmt::quantity("byte", host.llc as f64, None)),
         ("kernel", host.kernel.clone()),
         ("cgroup", host.cgroup.clone()),
         ("hypervisor", host.hypervisor.clone()),
         ("rights", host.user.clone()),
-        ("best ISA path", host.isa.clone()),
+        ("isa", host.isa.clone()),
     ];
-    facts.into_iter().map(|(name, value)| (name.to_owned(), fmt::clean(&value))).collect()
+    facts.into_iter().map(|(name, value)| (named("host", name), fmt::clean(&value))).collect()
 }
 
 fn runtimes(run: &Run, summary: &Summary) -> Vec<RuntimeView> {
     let one = |record: &isomark_core::record::RuntimeRecord| RuntimeView {
         name: fmt::clean(&record.name),
         ink: ink(summary, &record.name),
-        kind: record.kind.word().to_owned(),
-        note: fmt::clean(match (&record.unavailable, &record.identity) {
-            (Some(skip), _) => &skip.reason,
-            (None, Some(identity)) => &identity.version,
-            (None, None) => "",
+        kind: named("kind", record.kind.word()),
+        note: fmt::clean(&match (&record.unavailable, &record.identity) {
+            (Some(skip), _) => retold(&skip.reason),
+            (None, Some(identity)) => identity.version.clone(),
+            (None, None) => String::new(),
         }),
     };
     run.runtimes.iter().map(one).collect()
@@ -251,7 +257,7 @@ fn rows(summary: &Summary) -> Vec<RowView> {
     let one = |row: &crate::summary::Row| RowView {
         runtime: fmt::clean(&row.runtime),
         ink: ink(summary, &row.runtime),
-        kind: row.kind.word().to_owned(),
+        kind: named("kind", row.kind.word()),
         reason: row.reason.as_deref().map(fmt::clean),
         figures: row.figures.iter().map(|f| f.as_ref().map_or_else(nothing, figure)).collect(),
     };
@@ -297,14 +303,7 @@ fn section(run: &Run, summary: &Summary, name: &str, charts: &[ChartView]) -> Se
 }
 
 fn question(scenario: &str) -> String {
-    match scenario {
-        "startup" => "How long until it runs?".to_owned(),
-        "memory" => "What does it weigh in memory?".to_owned(),
-        "disk" => "What does it take of the disk?".to_owned(),
-        "throughput" => "How fast does it compute inside?".to_owned(),
-        "program" => "How long does your program take?".to_owned(),
-        other => fmt::clean(other),
-    }
+    fmt::clean(&named("question", scenario))
 }
 
 /// Bytes of drawings that a page holds at most.
@@ -359,19 +358,19 @@ fn warnings(summary: &Summary) -> Vec<Warning> {
 fn reproduce(run: &Run) -> Vec<(String, String)> {
     let mut all = vec![
         ("isomark".to_owned(), run.isomark.clone()),
-        ("seed".to_owned(), run.seed.to_string()),
-        ("payload SHA-256".to_owned(), run.payload.sha256.clone()),
+        (say("reproduce.seed"), run.seed.to_string()),
+        (say("reproduce.payload_sha256"), run.payload.sha256.clone()),
         (
-            "payload".to_owned(),
+            say("reproduce.payload"),
             format!("{}, {}", run.payload.target, fmt::quantity("byte", run.payload.bytes as f64, None)),
         ),
     ];
     if let Some(program) = &run.program {
         all.push((
-            "program".to_owned(),
+            say("reproduce.program"),
             command(&[std::slice::from_ref(&program.path), &program.args].concat()),
         ));
-        all.push(("program SHA-256".to_owned(), program.sha256.clone()));
+        all.push((say("reproduce.program_sha256"), program.sha256.clone()));
     }
     all.into_iter().map(|(name, value)| (name, fmt::clean(&value))).collect()
 }
@@ -404,14 +403,14 @@ fn command(argv: &[String]) -> String {
 
 fn files(drawn: &[Chart]) -> Vec<(String, String)> {
     let fixed = [
-        ("summary.json", "the answers as numbers"),
-        ("summary.md", "the answers for a pull request"),
-        ("samples.csv", "every value in a row of its own"),
-        ("samples.jsonl", "every trial as it was recorded"),
-        ("blocks.jsonl", "how noisy the host was"),
-        ("run.json", "plan, host and identities, written before the first sample"),
+        ("summary.json", "file.summary_json"),
+        ("summary.md", "file.summary_md"),
+        ("samples.csv", "file.samples_csv"),
+        ("samples.jsonl", "file.samples_jsonl"),
+        ("blocks.jsonl", "file.blocks_jsonl"),
+        ("run.json", "file.run_json"),
     ];
-    let fixed = fixed.map(|(name, what)| (name.to_owned(), what.to_owned()));
+    let fixed = fixed.map(|(name, what)| (name.to_owned(), say(what)));
     let pictures = drawn.iter().map(|chart| (format!("charts/{}.png", chart.name), chart.title.clone()));
     fixed.into_iter().chain(pictures).collect()
 }

@@ -11,6 +11,7 @@ use crate::fmt;
 use crate::noise;
 use crate::precision::{Precision, Target};
 use crate::summary::{CellSummary, Control, Status, Trust};
+use crate::words::stored;
 
 /// Cells with two modes that are named; the others are counted.
 const MODES: usize = 4;
@@ -43,9 +44,7 @@ fn warn(all: &mut Vec<Warning>, cause: String, remedy: impl Into<String>) {
 
 fn payload(data: &Dataset<'_>, all: &mut Vec<Warning>) {
     if let Some(note) = &data.run.payload.note {
-        let remedy =
-            "build with the default target (rustup target add x86_64-unknown-linux-musl) to avoid it";
-        warn(all, format!("payload: {note}"), remedy);
+        warn(all, stored("warn_payload", &[("note", note)]), stored("do_build", &[]));
     }
 }
 
@@ -54,7 +53,11 @@ fn skips(data: &Dataset<'_>, cells: &[CellSummary], all: &mut Vec<Warning>) {
     for record in &data.run.runtimes {
         // A floor cannot stand where its runtime cannot, for the same reason: that is told once.
         if let Some(skip) = record.unavailable.as_ref().filter(|_| record.kind != Kind::Floor) {
-            warn(all, format!("{} cannot run here: {}", record.name, skip.reason), &*skip.remedy);
+            warn(
+                all,
+                stored("warn_unavailable", &[("who", &record.name), ("why", &skip.reason)]),
+                &*skip.remedy,
+            );
         }
     }
     let mut grouped: Vec<(&str, &str, &str, Vec<&str>)> = Vec::new();
@@ -72,7 +75,8 @@ fn skips(data: &Dataset<'_>, cells: &[CellSummary], all: &mut Vec<Warning>) {
         }
     }
     for (runtime, reason, remedy, scenarios) in grouped {
-        warn(all, format!("{runtime} skips {}: {reason}", scenarios.join(", ")), remedy);
+        let what = scenarios.join(", ");
+        warn(all, stored("warn_skips", &[("who", &runtime), ("what", &what), ("why", &reason)]), remedy);
     }
 }
 
@@ -81,35 +85,38 @@ fn failures(data: &Dataset<'_>, all: &mut Vec<Warning>) {
         for failed in &seen.failures {
             let blank = if cell.params.is_empty() { "" } else { " " };
             let Failure { phase, kind, message } = &failed.failure;
-            let phase = phase.map_or_else(String::new, |phase| format!(" in {phase}"));
-            let cause = format!(
-                "{} {}{blank}{}: {} of {} trials failed{phase}: {message}",
-                cell.runtime, cell.scenario, cell.params, failed.count, seen.trials
-            );
+            let what = format!("{} {}{blank}{}", cell.runtime, cell.scenario, cell.params);
+            let inside = phase.map_or("", isomark_core::Phase::word);
+            let with: [(&str, &dyn std::fmt::Display); 5] = [
+                ("what", &what),
+                ("n", &failed.count),
+                ("of", &seen.trials),
+                ("phase", &inside),
+                ("why", message),
+            ];
+            let cause = stored(if phase.is_some() { "warn_failed_in" } else { "warn_failed" }, &with);
             warn(all, cause, advice(kind));
         }
     }
 }
 
 /// What to do about a failure of this kind.
-fn advice(kind: &str) -> &'static str {
+fn advice(kind: &str) -> String {
     match kind {
-        "wrong-answer" => {
-            "do not use these numbers; run it again, and if it stays, report it with the run folder"
-        }
-        "timeout" => "see whether the host is overloaded, or give it longer",
-        "input" => "mend the parameter that is named",
-        "clean-up" => "look for what was left behind with isomark doctor",
-        _ => "run isomark doctor; if it finds nothing, run again and report it with the run folder",
+        "wrong-answer" => stored("do_distrust", &[]),
+        "timeout" => stored("do_wait", &[]),
+        "input" => stored("do_mend", &[]),
+        "clean-up" => stored("do_look", &[]),
+        _ => stored("do_doctor", &[]),
     }
 }
 
 fn unserved(data: &Dataset<'_>, all: &mut Vec<Warning>) {
     for (cell, seen) in data.run.cells.iter().zip(&data.cells) {
         for what in seen.notes.get("unserved").into_iter().flatten() {
-            let cause =
-                format!("{} {}: the program asked for and did not get: {what}", cell.runtime, cell.scenario);
-            warn(all, cause, "compare with the same program in process before reading much into its numbers");
+            let with: [(&str, &dyn std::fmt::Display); 3] =
+                [("who", &cell.runtime), ("scenario", &cell.scenario), ("what", what)];
+            warn(all, stored("warn_unserved", &with), stored("do_compare", &[]));
         }
     }
 }
@@ -120,19 +127,15 @@ fn noisy(data: &Dataset<'_>, all: &mut Vec<Warning>) {
         return;
     }
     let worst = data.blocks.iter().map(|b| b.psi_cpu.unwrap_or(0.0).max(b.steal)).fold(0.0, f64::max);
-    let cause = format!(
-        "{} of {} blocks were noisy (CPU stolen above {:.0} % or waited for above {:.0} %; worst {:.0} %)",
-        noisy.len(),
-        data.blocks.len(),
-        noise::STEAL * 100.0,
-        noise::PSI_CPU * 100.0,
-        worst * 100.0
-    );
-    warn(
-        all,
-        cause,
-        "stop what else runs on the host, or take more blocks; ratios are paired within a block",
-    );
+    let whole = |share: f64| format!("{:.0}", share * 100.0);
+    let with: [(&str, &dyn std::fmt::Display); 5] = [
+        ("n", &noisy.len()),
+        ("of", &data.blocks.len()),
+        ("steal", &whole(noise::STEAL)),
+        ("wait", &whole(noise::PSI_CPU)),
+        ("worst", &whole(worst)),
+    ];
+    warn(all, stored("warn_noisy", &with), stored("do_quiet", &[]));
 }
 
 /// Headline metrics that differ too much from themselves: one warning per scenario, the widest band first.
@@ -144,18 +147,13 @@ fn unsteady(controls: &[Control], all: &mut Vec<Warning>) {
     });
     for group in noisy.chunk_by(|a, b| a.scenario == b.scenario) {
         let worst = group[0];
-        let why = worst.why.as_deref().unwrap_or("measured twice it differs");
-        let others = match group.len() {
-            1 => String::new(),
-            n => format!("; so are {} more", n - 1),
-        };
-        let cause = format!(
-            "{} {}: the host is too noisy for the precision that is asked: {why}{others}",
-            worst.runtime, worst.scenario
-        );
-        let remedy =
-            "stop what else runs on the host, pin CPUs or take more blocks; regions are widened to the band";
-        warn(all, cause, remedy);
+        let why = worst.why.clone().unwrap_or_else(|| stored("differs", &[]));
+        let (others, n) = (group.len() > 1, group.len() - 1);
+        let with: [(&str, &dyn std::fmt::Display); 4] =
+            [("who", &worst.runtime), ("what", &worst.scenario), ("why", &why), ("n", &n)];
+        let cause =
+            if others { stored("warn_unsteady_all", &with) } else { stored("warn_unsteady", &with[..3]) };
+        warn(all, cause, stored("do_steady", &[]));
     }
 }
 
@@ -167,19 +165,20 @@ fn two_modes(cells: &[CellSummary], all: &mut Vec<Warning>) {
             format!("{} ({:.0} %)", fmt::quantity(&metric.unit, mode.at.0, None), mode.share * 100.0)
         });
         let blank = if cell.params.is_empty() { "" } else { " " };
-        Some(format!("{} {}{blank}{}: {}", cell.runtime, cell.scenario, cell.params, modes.join(" and ")))
+        Some(format!("{} {}{blank}{}: {}", cell.runtime, cell.scenario, cell.params, modes.join(" + ")))
     };
     let told: Vec<String> = cells.iter().filter_map(one).collect();
     if told.is_empty() {
         return;
     }
     let rest = told.len().saturating_sub(MODES);
-    let more = if rest == 0 { String::new() } else { format!("; and {rest} more in summary.json") };
-    let cause = format!(
-        "values gather in two places, and a median between them describes neither: {}{more}",
-        told[..told.len() - rest].join("; ")
-    );
-    warn(all, cause, "look at the single values in samples.csv: a cause that comes and goes is at work");
+    let named = told[..told.len() - rest].join("; ");
+    let cause = if rest == 0 {
+        stored("warn_modes", &[("told", &named)])
+    } else {
+        stored("warn_modes_more", &[("told", &named), ("n", &rest)])
+    };
+    warn(all, cause, stored("do_values", &[]));
 }
 
 fn unfinished(data: &Dataset<'_>, cells: &[CellSummary], all: &mut Vec<Warning>) {
@@ -192,10 +191,7 @@ fn unfinished(data: &Dataset<'_>, cells: &[CellSummary], all: &mut Vec<Warning>)
     let ran = ran.filter(|(_, (cell, _))| cell.status != Status::Skipped);
     let short = ran.filter(|(at, (cell, plan))| cell.trials < wanted(plan) && !precise(*at)).count();
     if short > 0 {
-        let cause = format!(
-            "the run is not complete: {short} of {} cells have fewer trials than planned",
-            cells.len()
-        );
-        warn(all, cause, "complete it with isomark run --resume DIR");
+        let cause = stored("warn_unfinished", &[("n", &short), ("of", &cells.len())]);
+        warn(all, cause, stored("resume", &[]));
     }
 }

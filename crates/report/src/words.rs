@@ -220,6 +220,13 @@ fn again(text: &str, depth: usize) -> String {
     tell(key, &with)
 }
 
+/// Words that come with data, such as a claim's title, in the language of the scope: its section `data` has them by their
+/// English text.
+#[must_use]
+pub fn data(text: &str) -> String {
+    if is_english() { text.to_owned() } else { named("data", text) }
+}
+
 /// `a, b and c` in the language of the scope.
 #[must_use]
 pub fn listed(parts: &[String]) -> String {

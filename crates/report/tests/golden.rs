@@ -3,6 +3,7 @@
 //! `tests/data/run` is a run folder like any other. `ISOMARK_REGENERATE=1` makes it anew, on purpose only; look at
 //! the difference before keeping it.
 
+mod english;
 mod fixture;
 
 use std::fs;
@@ -38,16 +39,35 @@ fn regenerate(dir: &Path) -> Result<(), Error> {
     let (folder, run) = fixture::write(dir, BLOCKS)?;
     render(&folder, &run, &Options::default())?;
     folder.replace("pictures.txt", pictures(dir).as_bytes())?;
+    fs::write(chinese(), fs::read(rendered_in(dir, "zh")?.path().join("report.html")).map_err(fail)?)
+        .map_err(fail)?;
     fs::remove_dir_all(dir.join("charts")).map_err(fail)
+}
+
+/// The page of the stored run in Chinese.
+fn chinese() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/report.zh.html")
 }
 
 /// Renders a copy of the stored run.
 fn rendered(dir: &Path) -> Result<Summary, Error> {
+    render_copy(stored(), dir, &Options::default())
+}
+
+fn render_copy(from: &Path, dir: &Path, options: &Options) -> Result<Summary, Error> {
     for name in INPUT {
-        fs::copy(stored().join(name), dir.join(name)).map_err(|e| Error::os(format!("copy {name}"), e))?;
+        fs::copy(from.join(name), dir.join(name)).map_err(|e| Error::os(format!("copy {name}"), e))?;
     }
     let (folder, run) = Folder::open(dir)?;
-    render(&folder, &run, &Options::default())
+    render(&folder, &run, options)
+}
+
+/// A copy of a run, rendered in a language.
+fn rendered_in(from: &Path, language: &str) -> Result<tempfile::TempDir, Error> {
+    let dir = tempfile::tempdir().map_err(|e| Error::os("make a directory", e))?;
+    let options = Options { language: Some(language.to_owned()), ..Options::default() };
+    render_copy(from, dir.path(), &options)?;
+    Ok(dir)
 }
 
 /// Name, size and FNV-1a hash of each picture: too large to store, too important to change unseen.
@@ -80,6 +100,28 @@ fn the_same_run_gives_the_same_bytes() {
     }
     let wanted = fs::read_to_string(stored().join("pictures.txt")).unwrap();
     assert_eq!(pictures(dir.path()), wanted, "the pictures differ; look at them, then ISOMARK_REGENERATE");
+}
+
+#[test]
+fn another_language_changes_what_people_read_and_no_number() {
+    let dir = rendered_in(stored(), "zh").unwrap();
+    let read = |path: &Path| fs::read(path).unwrap();
+    for name in ["summary.json", "samples.csv"] {
+        assert!(
+            read(&dir.path().join(name)) == read(&stored().join(name)),
+            "{name} is a contract, in English"
+        );
+    }
+    let page = read(&dir.path().join("report.html"));
+    assert!(page == read(&chinese()), "the Chinese page differs; look at it, then ISOMARK_REGENERATE");
+    for name in ["report.html", "summary.md"] {
+        let text = fs::read_to_string(dir.path().join(name)).unwrap();
+        let left = english::sentences(&text, name.ends_with("html"));
+        assert!(left.is_empty(), "{name} is not all Chinese:\n{}", left.join("\n"));
+        assert!(text.contains("4.04×") || text.contains('×'), "{name} has ratios");
+    }
+    let english = fs::read_to_string(stored().join("report.html")).unwrap();
+    assert!(english::sentences(&english, true).len() > 50, "the search for English finds English");
 }
 
 #[test]

@@ -75,7 +75,9 @@ fn all_languages_have_the_same_texts_with_the_same_placeholders() {
                 "{language}.toml {key}: {needed:?}"
             );
         }
-        let beyond: Vec<&String> = own.keys().filter(|key| !english.contains_key(*key)).collect();
+        // Words that come with data have their English in the data.
+        let extra = |key: &&String| !english.contains_key(*key) && !key.starts_with("data.");
+        let beyond: Vec<&String> = own.keys().filter(extra).collect();
         assert!(beyond.is_empty(), "{language}.toml says what {ENGLISH}.toml does not: {beyond:?}");
     }
 }
@@ -93,6 +95,9 @@ fn every_text_that_is_asked_for_exists() {
         }
         for section in ["named", "find"].into_iter().flat_map(|function| asked(&text, function)) {
             let start = format!("{section}.");
+            if start == "data." {
+                continue;
+            }
             assert!(
                 known.keys().any(|key| key.starts_with(&start)),
                 "{}: no section {section:?}",
@@ -116,5 +121,24 @@ fn every_text_is_asked_for() {
         // Sentences of other crates: this one only recognises them.
         let foreign = key.starts_with("stored.told.");
         assert!(named || foreign, "nobody asks for {key}");
+    }
+}
+
+#[test]
+fn data_that_a_page_shows_has_its_words_in_every_language() {
+    let (layers, files) = isomark_report::claims::shelf::load().unwrap();
+    let untitled = files.iter().filter(|file| file.title_zh.is_none());
+    let mut all: BTreeSet<&str> = untitled.map(|file| file.title.as_str()).collect();
+    all.extend(files.iter().flat_map(|file| &file.rules).map(|rule| rule.about.as_str()));
+    all.extend(layers.layer.iter().flat_map(|layer| [layer.name.as_str(), layer.inside.as_str()]));
+    let boxes = layers.layer.iter().flat_map(|layer| &layer.stack);
+    all.extend(boxes.flat_map(|one| [one.name.as_str(), one.what.as_str()]));
+    all.extend(files.iter().flat_map(|file| &file.rules).filter_map(|rule| rule.not_testable.as_deref()));
+    all.remove("");
+    for (language, _) in BUILT_IN.iter().filter(|(language, _)| *language != ENGLISH) {
+        let own = keys(language);
+        let lacking: Vec<&&str> =
+            all.iter().filter(|text| !own.contains_key(&format!("data.{text}"))).collect();
+        assert!(lacking.is_empty(), "{language}.toml [data] lacks {lacking:#?}");
     }
 }

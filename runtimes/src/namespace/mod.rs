@@ -38,6 +38,11 @@ pub(crate) const NEWTIME: i32 = 0x80;
 
 const NEWNET: u64 = libc::CLONE_NEWNET as u64;
 
+/// Numbers of limits as the kernel has them (asm-generic/resource.h); each C library gives them a type of its own.
+const RLIMIT_CORE: u32 = 4;
+/// See [`RLIMIT_CORE`].
+const RLIMIT_NOFILE: u32 = 7;
+
 /// The runtime.
 pub struct Namespace<'s> {
     site: &'s Site,
@@ -237,8 +242,8 @@ impl Namespace<'_> {
         steps.extend([
             Step::Hostname(c(name)?),
             Step::DropBounding,
-            Step::Limit { resource: libc::RLIMIT_CORE, value: 0 },
-            Step::Limit { resource: libc::RLIMIT_NOFILE, value: FILES },
+            Step::Limit { resource: RLIMIT_CORE, value: 0 },
+            Step::Limit { resource: RLIMIT_NOFILE, value: FILES },
         ]);
         steps.push(match (network, self.networks()) {
             (Some(network), Some(networks)) => networks.enter(network),

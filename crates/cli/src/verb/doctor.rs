@@ -9,7 +9,7 @@ use isomark_engine::{host, settle};
 use isomark_runtimes::{embedded, kvm, tsc};
 use serde::Serialize;
 
-use super::list::{Entry, entries, plainly, table};
+use super::list::{Entry, advice, entries, plainly, table};
 use crate::args::{self, Format};
 use crate::exit;
 use crate::place::Place;
@@ -99,13 +99,10 @@ fn human(out: &mut impl Write, findings: &Findings) -> Result<()> {
         runtimes.add_row([r.name.as_str(), &r.told(), &advice]);
     }
     writeln!(out, "{runtimes}")?;
-    let from_catalogue =
-        findings.runtimes.iter().filter(|r| r.source == "catalogue" && r.status == "available");
     writeln!(
         out,
-        "\n{} runtimes of the catalogue are installed: isomark run measures them when they are named, or with \
-         --runtime all",
-        from_catalogue.count()
+        "{}",
+        advice(&findings.runtimes).replace("; isomark doctor says what to do", ": see above")
     )?;
     for warning in &findings.warnings {
         writeln!(out, "\nwarning: {}\n→ {}", warning.cause, warning.remedy)?;

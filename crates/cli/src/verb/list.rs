@@ -29,6 +29,8 @@ pub(crate) struct Entry {
     pub kind: Kind,
     /// `built-in`, or `catalogue`: measured when it is named, or with `--runtime all`.
     pub source: &'static str,
+    /// `by-default`: a run that names no runtime measures it; `when-named`: one that names it, or `all`, does.
+    pub measured: &'static str,
     /// Whether the conformance suite passes with it.
     pub verified: bool,
     pub status: &'static str,
@@ -85,6 +87,7 @@ pub(crate) fn entries(shelf: &Shelf<'_>) -> Result<Vec<Entry>> {
             name: runtime.name().into(),
             kind: runtime.kind(),
             source: if verified.is_some() { "catalogue" } else { "built-in" },
+            measured: if verified.is_some() || runtime.on_request() { "when-named" } else { "by-default" },
             verified: verified.unwrap_or(true),
             status,
             version,
@@ -119,14 +122,10 @@ fn plans() -> Result<Vec<PlanEntry>> {
 }
 
 fn human(out: &mut impl Write, listing: &Listing) -> Result<()> {
-    let mut runtimes = table(&["runtime", "kind", "source", "status", "reason and remedy"]);
+    let mut runtimes = table(&["runtime", "kind", "measured", "status", "reason and remedy"]);
     for r in &listing.runtimes {
-        let why = [r.reason.as_deref(), r.remedy.as_deref()]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join("; remedy: ");
-        runtimes.add_row([r.name.as_str(), r.kind.word(), r.source, &r.told(), &why]);
+        let why = [r.reason.as_deref(), r.remedy.as_deref()].into_iter().flatten().collect::<Vec<_>>();
+        runtimes.add_row([r.name.as_str(), r.kind.word(), r.measured, &r.told(), &why.join("; remedy: ")]);
     }
     let mut scenarios = table(&["scenario", "question", "metrics"]);
     for s in &listing.scenarios {
@@ -136,7 +135,8 @@ fn human(out: &mut impl Write, listing: &Listing) -> Result<()> {
     for p in &listing.plans {
         plans.add_row([p.name.as_str(), &p.blocks.to_string(), &p.about]);
     }
-    writeln!(out, "{runtimes}\n\n{scenarios}\n\n{plans}\n\npayload sha256 {}", listing.payload_sha256)?;
+    writeln!(out, "{runtimes}\n{}\n\n{scenarios}\n\n{plans}\n", advice(&listing.runtimes))?;
+    writeln!(out, "payload sha256 {}", listing.payload_sha256)?;
     Ok(())
 }
 
@@ -146,6 +146,30 @@ pub(crate) fn plainly(out: &mut impl Write, say: impl FnOnce(&mut Vec<u8>) -> Re
     say(&mut text)?;
     out.write_all(isomark_report::fmt::clean_lines(&String::from_utf8_lossy(&text)).as_bytes())?;
     Ok(())
+}
+
+/// What a run measures here, and how to have the rest measured.
+pub(crate) fn advice(all: &[Entry]) -> String {
+    let here = |measured| {
+        let these = all.iter().filter(|r| r.status == "available" && r.measured == measured);
+        these.map(|r| r.name.as_str()).collect::<Vec<_>>()
+    };
+    let (own, named) = (here("by-default"), here("when-named"));
+    let absent = all.iter().filter(|r| r.status != "available").count();
+    let mut text = format!("\nisomark run measures {}", own.join(", "));
+    if !named.is_empty() {
+        text.push_str(&format!(
+            "\nwhen named: isomark run --runtime {},{} (or --runtime all for whatever is installed)",
+            own.first().unwrap_or(&"process"),
+            named.join(",")
+        ));
+    }
+    if absent > 0 {
+        text.push_str(&format!(
+            "\n{absent} more need something that is not here; isomark doctor says what to do"
+        ));
+    }
+    text
 }
 
 /// A table in the house's look, as wide as the terminal.

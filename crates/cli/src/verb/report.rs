@@ -5,11 +5,17 @@ use std::path::Path;
 
 use anyhow::Result;
 use isomark_core::store::Folder;
-use isomark_report::Options;
 use isomark_report::fleet::Collected;
+use isomark_report::{Options, Summary, text};
 
 use crate::args::{self, Format};
 use crate::exit;
+
+/// The table of a run, as wide as the terminal.
+pub(crate) fn table(summary: &Summary) -> String {
+    let width = comfy_table::Table::new().width().map_or(text::WIDTH, usize::from);
+    text::table_in(summary, width.min(160))
+}
 
 /// The verb.
 pub(crate) fn report(args: &args::Report) -> Result<u8> {
@@ -24,7 +30,7 @@ pub(crate) fn report(args: &args::Report) -> Result<u8> {
         let summary = isomark_report::render(&folder, &run, &options)?;
         match args.format {
             Format::Json => serde_json::to_writer_pretty(&mut out, &summary)?,
-            Format::Human => write!(out, "{}", isomark_report::text::table(&summary))?,
+            Format::Human => write!(out, "{}", table(&summary))?,
         }
         writeln!(out)?;
         eprintln!("report: {}/report.html", dir.display());

@@ -60,9 +60,44 @@ pub(crate) fn run(args: &args::Run) -> Result<u8> {
         None => begin(args, place.site(), &runtimes, &chosen.names, &mut held)?,
     };
     prepared.budget = args.time_budget.or(prepared.budget);
+    if !args.quiet {
+        eprintln!("{}", intent(&prepared));
+    }
     let (end, code) = carry_out(&prepared, &interrupt, (began, args.quiet))?;
     tell(args, &prepared.folder, &prepared.run, end)?;
     Ok(code)
+}
+
+/// What is about to happen, for somebody who read nothing: what is measured, how long, where the results are.
+fn intent(prepared: &Prepared<'_>) -> String {
+    let run = &prepared.run;
+    let of_interest = || run.runtimes.iter().filter(|r| r.kind != isomark_core::Kind::Floor);
+    let runtimes: Vec<&str> =
+        of_interest().filter(|r| r.unavailable.is_none()).map(|r| r.name.as_str()).collect();
+    let missing: Vec<&str> =
+        of_interest().filter(|r| r.unavailable.is_some()).map(|r| r.name.as_str()).collect();
+    let mut scenarios: Vec<&str> = Vec::new();
+    for cell in run.cells.iter().filter(|cell| cell.skipped.is_none()) {
+        if !scenarios.contains(&cell.scenario.as_str()) {
+            scenarios.push(&cell.scenario);
+        }
+    }
+    let long = prepared.budget.map_or_else(String::new, |budget| format!(", at most {} s", budget.as_secs()));
+    let mut text = format!(
+        "isomark: plan {}: {} of {}; {} blocks{long}\nisomark: results in {}; Ctrl-C keeps what was measured",
+        run.plan,
+        scenarios.join(", "),
+        runtimes.join(", "),
+        run.blocks,
+        prepared.folder.dir().display()
+    );
+    if !missing.is_empty() {
+        text.push_str(&format!(
+            "\nisomark: not here: {} (isomark doctor says why and what to do)",
+            missing.join(", ")
+        ));
+    }
+    text
 }
 
 fn begin<'a>(
@@ -293,13 +328,16 @@ fn tell(args: &args::Run, folder: &Folder, run: &Run, end: End) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match args.format {
         Format::Json => serde_json::to_writer_pretty(&mut out, &summary)?,
-        Format::Human => write!(out, "{}", isomark_report::text::table(&summary))?,
+        Format::Human => write!(out, "{}", super::report::table(&summary))?,
     }
     writeln!(out)?;
     if !args.quiet {
         let dir = folder.dir().display();
         match end {
-            End::Complete => eprintln!("report: {dir}/report.html"),
+            End::Complete => eprintln!(
+                "report: {dir}/report.html\nnext: open it in a browser; isomark doctor says how to get more runtimes, isomark list what \
+                 else there is to ask"
+            ),
             End::Budget => eprintln!("the time budget is used up; go on with: isomark run --resume {dir}"),
             End::Signal(_) => eprintln!("interrupted; go on with: isomark run --resume {dir}"),
         }

@@ -12,6 +12,7 @@ use crate::controls::is_control;
 use crate::dataset::Dataset;
 use crate::fmt;
 use crate::summary::{CellSummary, Summary};
+use crate::words::{say, tell};
 
 /// The chart of a run; none where nothing went wrong on purpose.
 pub(super) fn chart(data: &Dataset<'_>, summary: &Summary) -> Option<Chart> {
@@ -24,10 +25,7 @@ pub(super) fn chart(data: &Dataset<'_>, summary: &Summary) -> Option<Chart> {
         .collect();
     let groups: Vec<Group> = texts::CONTAINED
         .iter()
-        .map(|(metric, title)| Group {
-            title: (*title).to_owned(),
-            rows: rows(data, &cells, &columns, metric),
-        })
+        .map(|(metric, title)| Group { title: say(title), rows: rows(data, &cells, &columns, metric) })
         .filter(|group| !group.rows.is_empty())
         .collect();
     if columns.is_empty() || groups.is_empty() {
@@ -37,7 +35,7 @@ pub(super) fn chart(data: &Dataset<'_>, summary: &Summary) -> Option<Chart> {
     let said = columns.iter().map(|name| said(data, &cells, name)).collect();
     let names: Vec<String> = columns.iter().map(|name| fmt::clean(name)).collect();
     let draw = |width| matrix::draw(&names, &groups, width);
-    let (title, caption) = (texts::CONTAINMENT, texts::containment(&n));
+    let (title, caption) = (say("chart.containment"), tell("chart.containment_caption", &[("n", &n)]));
     Some(
         Chart::new(("containment", "containment"), title, caption, draw)
             .saying(texts::listing(texts::CONTAINMENT_SAYS, said)),
@@ -70,11 +68,14 @@ fn one(runtime: &str, label: &str, values: &[f64]) -> Option<Cell> {
     let (yes, of) = (values.iter().filter(|value| **value > 0.5).count(), values.len());
     let (words, ink, strength) = match (yes, of) {
         (_, 0) => return None,
-        (0, _) => (texts::NO.to_owned(), Ink::Worse, 0.35),
-        (yes, of) if yes == of => (texts::YES.to_owned(), Ink::Band, 1.0),
+        (0, _) => (say(texts::NO), Ink::Worse, 0.35),
+        (yes, of) if yes == of => (say(texts::YES), Ink::Band, 1.0),
         (yes, of) => (format!("{yes}/{of}"), Ink::Worse, 0.18),
     };
-    let tip = format!("{}, {label}: {yes} of {of}", fmt::clean(runtime));
+    let tip = tell(
+        "chart.contained_of",
+        &[("who", &fmt::clean(runtime)), ("what", &label), ("n", &yes), ("all", &of)],
+    );
     Some(Cell { ground: Some((ink, strength)), words, range: String::new(), sign: Sign::None, tip })
 }
 
@@ -85,5 +86,5 @@ fn said(data: &Dataset<'_>, cells: &[usize], runtime: &str) -> String {
     let (held, all) = values.fold((0, 0), |(held, all), values| {
         (held + usize::from(values.iter().all(|value| *value > 0.5)), all + 1)
     });
-    format!("{} {held} of {all}", fmt::clean(runtime))
+    tell("chart.differs", &[("who", &fmt::clean(runtime)), ("n", &held), ("all", &all)])
 }

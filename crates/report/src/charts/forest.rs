@@ -117,9 +117,10 @@ fn one(panel: &Panel, lanes: &Lanes, title: &str, width: f64) -> Scene {
     }
     let mut scene = Scene::new(width);
     let [from, to] = panel.band.map(|v| axis.at(v));
-    scene
-        .rect([from, top, to - from, y - top], 0.0, Ink::Band)
-        .tip(format!("region of equivalence {:.3}× to {:.3}×", panel.band[0], panel.band[1]));
+    scene.rect([from, top, to - from, y - top], 0.0, Ink::Band).tip(crate::words::tell(
+        "chart.region",
+        &[("from", &format!("{:.3}", panel.band[0])), ("to", &format!("{:.3}", panel.band[1]))],
+    ));
     axis.draw(&mut scene, top, y, title);
     scene.line([axis.at(1.0), top, axis.at(1.0), y], 1.2, Ink::Axis);
     scene.place(plot, 0.0, 0.0);
@@ -129,10 +130,8 @@ fn one(panel: &Panel, lanes: &Lanes, title: &str, width: f64) -> Scene {
 
 /// What the run's A/A band adds to the region, on either side of it: strokes, so that it is told from the region itself.
 fn widening(scene: &mut Scene, axis: &Axis, region: [f64; 2], point: &Point, y: f64) {
-    let tip = format!(
-        "verdict of {} rests on {:.3}× to {:.3}×: the A/A band of this run",
-        point.key.name, point.band[0], point.band[1]
-    );
+    let [low, high] = point.band.map(|edge| format!("{edge:.3}"));
+    let tip = crate::words::tell("chart.band", &[("what", &point.key.name), ("from", &low), ("to", &high)]);
     for (from, to) in [(point.band[0], region[0]), (region[1], point.band[1])] {
         let [from, to] = [from, to].map(|v| axis.at(v));
         if to - from < 0.75 {

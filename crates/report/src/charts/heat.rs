@@ -12,6 +12,7 @@ use super::{Chart, counts, texts};
 use crate::answers::bounds;
 use crate::fmt;
 use crate::summary::{CellSummary, Summary};
+use crate::words::{say, tell};
 
 /// The metric shown.
 const METRIC: &str = "slowdown";
@@ -46,7 +47,10 @@ pub(super) fn chart(summary: &Summary) -> Option<Chart> {
     let columns: Vec<String> = columns.into_iter().map(fmt::clean).collect();
     let draw = |width| matrix::draw(&columns, &groups, width);
     let name = ("interference", "interference");
-    Some(Chart::new(name, texts::INTERFERENCE, texts::interference(&n), draw).saying(says))
+    Some(
+        Chart::new(name, say("chart.interference"), tell("chart.interference_caption", &[("n", &n)]), draw)
+            .saying(says),
+    )
 }
 
 fn unique<'s>(cells: &[&'s CellSummary]) -> Vec<&'s Params> {
@@ -74,7 +78,7 @@ fn names(params: &Params, cells: &[&CellSummary]) -> (String, String) {
     // Memory, limits and victim follow from the storm.
     let rest = part(&["storm", "place", "limits", "victim", "memory"], false);
     let rest = [place, params::words(&rest)].into_iter().filter(|words| !words.is_empty());
-    let label = std::iter::once(storm.to_owned()).chain(rest).collect::<Vec<_>>().join(", ");
+    let label = std::iter::once(storm.to_owned()).chain(rest).collect::<Vec<_>>().join(&say("list.comma"));
     (crate::answers::capital(&params::words(&part(&["limits"], true))), fmt::clean(&label))
 }
 
@@ -87,7 +91,7 @@ fn one(cell: &CellSummary, label: &str) -> Option<Cell> {
     let interval = ci95.map_or_else(String::new, |ci| format!(" [{}]", fmt::ratio_interval(slowdown, ci)));
     let excess = cell.metric("excess").and_then(|metric| metric.median);
     let excess = excess
-        .map_or_else(String::new, |excess| format!(", beyond fair sharing {}", fmt::ratio(excess.0, None)));
+        .map_or_else(String::new, |excess| tell("chart.beyond", &[("ratio", &fmt::ratio(excess.0, None))]));
     let tip = format!("{}, {label}: {words}{interval}{excess}, n = {}", fmt::clean(&cell.runtime), metric.n);
     let ground = Some(if worse { (Ink::Worse, strength) } else { (Ink::Grid, 0.45) });
     let range = ci95.map_or_else(String::new, |ci| fmt::ratio_interval(slowdown, ci));
@@ -106,7 +110,7 @@ fn worst(cells: &[&CellSummary], runtime: &str) -> Option<String> {
     let all = mine.filter_map(|cell| Some((cell.metric(METRIC)?.median?.0, *cell)));
     let (slowdown, cell) = all.max_by(|a, b| a.0.total_cmp(&b.0))?;
     let (title, label) = names(&cell.params, cells);
-    let between = if title.is_empty() { "" } else { ", " };
+    let between = if title.is_empty() { String::new() } else { say("list.comma") };
     Some(format!(
         "{} {} ({label}{between}{})",
         fmt::clean(runtime),

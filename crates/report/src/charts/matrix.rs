@@ -189,7 +189,7 @@ fn cell(scene: &mut Scene, cell: Option<&Cell>, at: usize, y: f64, sizes: &Sizes
     let (x, high) = (sizes.left + sizes.cell * at as f64, ROW - 2.0);
     let area = [x + 1.0, y, sizes.cell - 2.0, high];
     let Some(cell) = cell else {
-        scene.rect(area, 2.0, Ink::Grid).alpha(0.25).tip("not measured");
+        scene.rect(area, 2.0, Ink::Grid).alpha(0.25).tip(crate::words::say("chart.unmeasured"));
         return;
     };
     let (ink, alpha) = cell.ground.unwrap_or((Ink::Grid, 0.45));

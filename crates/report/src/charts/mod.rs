@@ -36,6 +36,7 @@ use isomark_core::{Error, Params};
 use crate::dataset::Dataset;
 use crate::reference::is_floor;
 use crate::summary::{CellSummary, Summary};
+use crate::words::{say, tell};
 pub use params::words;
 use scene::{Ink, Scene};
 
@@ -121,15 +122,26 @@ fn origin(summary: &Summary) -> Vec<String> {
     let (run, host) = (&summary.run, &summary.run.host);
     let below = match host.hypervisor.as_str() {
         "" | "none" => String::new(),
-        "unnamed" => " · inside a virtual machine".to_owned(),
-        name => format!(" · inside a virtual machine of {name}"),
+        "unnamed" => say("chart.inside"),
+        name => tell("chart.inside_of", &[("hypervisor", &name)]),
     };
     vec![
-        format!(
-            "{} · {} · {} CPUs · kernel {} · KVM class {} · cgroup {}{below}",
-            host.name, host.cpu, host.cpus, host.kernel, host.kvm_class, host.cgroup
+        tell(
+            "chart.host",
+            &[
+                ("host", &host.name),
+                ("cpu", &host.cpu),
+                ("cpus", &host.cpus),
+                ("kernel", &host.kernel),
+                ("class", &host.kvm_class),
+                ("cgroup", &host.cgroup),
+                ("below", &below),
+            ],
         ),
-        format!("isomark {} · run {} · plan {} · seed {}", run.isomark, run.id, run.plan, run.seed),
+        tell(
+            "chart.run",
+            &[("isomark", &run.isomark), ("run", &run.id), ("plan", &run.plan), ("seed", &run.seed)],
+        ),
     ]
 }
 

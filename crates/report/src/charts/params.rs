@@ -6,62 +6,32 @@
 use isomark_core::{Params, Value};
 
 use crate::fmt;
-
-/// What a parameter with this value is called.
-const KNOWN: [(&str, &str, &str); 28] = [
-    ("cache", "warm", "warm page cache"),
-    ("cache", "cold", "cold page cache"),
-    ("load", "idle", "idle"),
-    ("load", "light", "lightly used"),
-    ("load", "touched", "after touching 64 MiB"),
-    ("origin", "fresh", "started afresh"),
-    ("origin", "snapshot", "from a snapshot"),
-    ("origin", "pool", "from a pool"),
-    ("pages", "small", "small pages"),
-    ("pages", "huge", "huge pages"),
-    ("limits", "off", "without limits"),
-    ("limits", "on", "with limits"),
-    ("place", "free", "on any core"),
-    ("place", "same", "on the same core"),
-    ("place", "other", "on another core"),
-    ("policy", "shares", "sharing all cores"),
-    ("policy", "partition", "a core each"),
-    ("isa", "auto", "widest path"),
-    ("isa", "baseline", "SSE2 path"),
-    ("isa", "avx2", "AVX2 path"),
-    ("isa", "avx512", "AVX-512 path"),
-    ("ask", "functions", "functions of the host’s kernel"),
-    ("how", "crash", "crash"),
-    ("how", "privileged", "privileged instruction"),
-    ("how", "memory", "memory taken"),
-    ("how", "fork", "children made"),
-    ("how", "spin", "endless loop"),
-    ("how", "fill", "disk filled"),
-];
+use crate::words::{comma, find, tell};
 
 /// Parameters in words: `warm page cache, 32 MiB of memory`.
 #[must_use]
 pub fn words(params: &Params) -> String {
-    fmt::clean(&params.iter().map(|(key, value)| word(key, value)).collect::<Vec<_>>().join(", "))
+    fmt::clean(&comma(&params.iter().map(|(key, value)| word(key, value)).collect::<Vec<_>>()))
 }
 
 /// One parameter in words.
 fn word(key: &str, value: &Value) -> String {
     let text = value.to_string();
-    if let Some((.., known)) = KNOWN.iter().find(|(k, v, _)| (*k, *v) == (key, text.as_str())) {
-        return (*known).to_owned();
+    // What is called by a name of its own: `cache=warm`.
+    if let Some(known) = find("param", &format!("{key}-{text}")) {
+        return known;
     }
     match (key, value) {
-        ("memory", Value::Number(bytes)) => format!("{} of memory", size(*bytes)),
-        ("instances", _) => format!("{text} instances"),
-        ("tenants", _) => format!("{text} tenants"),
-        ("concurrency", _) => format!("{text} at a time"),
-        ("most", _) => format!("{text} at most"),
-        ("millis", _) => format!("for {text} ms"),
-        ("window_ms", _) => format!("windows of {text} ms"),
-        ("rest_ms", _) => format!("rests of {text} ms"),
+        ("memory", Value::Number(bytes)) => tell("param.memory", &[("value", &size(*bytes))]),
+        ("instances", _) => tell("param.instances", &[("value", &text)]),
+        ("tenants", _) => tell("param.tenants", &[("value", &text)]),
+        ("concurrency", _) => tell("param.concurrency", &[("value", &text)]),
+        ("most", _) => tell("param.most", &[("value", &text)]),
+        ("millis", _) => tell("param.millis", &[("value", &text)]),
+        ("window_ms", _) => tell("param.window_ms", &[("value", &text)]),
+        ("rest_ms", _) => tell("param.rest_ms", &[("value", &text)]),
         ("n", _) => format!("n = {text}"),
-        ("storm", _) => format!("{text} storm"),
+        ("storm", _) => tell("param.storm", &[("value", &text)]),
         ("victim" | "kernel" | "provision", _) => text,
         _ => format!("{key} {text}"),
     }
@@ -83,7 +53,7 @@ pub fn headings(all: &[&Params]) -> Vec<String> {
     let differs = |key: &str, value: &Value| all.iter().any(|other| other.get(key) != Some(value));
     let one = |params: &&Params| {
         let own = params.iter().filter(|(key, value)| differs(key, value));
-        fmt::clean(&own.map(|(key, value)| word(key, value)).collect::<Vec<_>>().join(", "))
+        fmt::clean(&comma(&own.map(|(key, value)| word(key, value)).collect::<Vec<_>>()))
     };
     all.iter().map(one).collect()
 }

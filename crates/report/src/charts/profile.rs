@@ -14,6 +14,7 @@ use crate::fmt;
 use crate::reference::REFERENCE;
 use crate::stats::verdict::Verdict;
 use crate::summary::{CellSummary, Summary};
+use crate::words::{named, say, tell};
 
 /// The metric that is profiled.
 const METRIC: &str = "best";
@@ -38,8 +39,13 @@ pub(super) fn chart(summary: &Summary) -> Option<Chart> {
     let names: Vec<String> = columns.iter().map(|name| fmt::clean(name)).collect();
     let draw = |width| matrix::draw(&names, &groups, width);
     Some(
-        Chart::new(("throughput-profile", "throughput"), texts::PROFILE, texts::profile(&n), draw)
-            .saying(says),
+        Chart::new(
+            ("throughput-profile", "throughput"),
+            say("chart.profile"),
+            tell("chart.profile_caption", &[("n", &n)]),
+            draw,
+        )
+        .saying(says),
     )
 }
 
@@ -47,7 +53,7 @@ fn said(all: &[&CellSummary], runtime: &str) -> String {
     let verdicts =
         || all.iter().filter(|c| c.runtime == runtime).filter_map(|c| Some(compared(c, METRIC)?.1.verdict));
     let differ = verdicts().filter(|v| !matches!(v, Verdict::Equivalent | Verdict::Inconclusive)).count();
-    format!("{} {differ} of {}", fmt::clean(runtime), verdicts().count())
+    tell("chart.differs", &[("who", &fmt::clean(runtime)), ("n", &differ), ("all", &verdicts().count())])
 }
 
 fn group(all: &[&CellSummary], columns: &[&str], kind: Option<catalog::Kind>, title: &str) -> Option<Group> {
@@ -87,7 +93,7 @@ fn one(cell: &CellSummary, label: &str) -> Option<Cell> {
         fmt::clean(&cell.runtime),
         fmt::ratio(ratio, versus.ci95),
         rate.unwrap_or_default(),
-        versus.verdict.word(),
+        named("word", versus.verdict.word()),
         versus.n
     );
     let range = versus.ci95.map_or_else(String::new, |ci| fmt::ratio_interval(ratio, ci));

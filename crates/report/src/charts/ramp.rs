@@ -14,6 +14,7 @@ use crate::dataset::{Dataset, Observed};
 use crate::fmt;
 use crate::stats::median::median;
 use crate::summary::{CellSummary, Summary};
+use crate::words::{say, tell};
 
 /// Height of a panel's plot.
 const HIGH: f64 = 118.0;
@@ -49,8 +50,13 @@ pub(super) fn chart(data: &Dataset<'_>, summary: &Summary) -> Option<Chart> {
     let said = ramps.iter().map(|ramp| format!("{} {}, {}", ramp.heading, ramp.reached, ramp.stopped));
     let says = texts::listing(texts::RAMP_SAYS, said.collect());
     Some(
-        Chart::new(("density-ramp", "density"), texts::RAMP, texts::ramp(&n), |width| draw(&ramps, width))
-            .saying(says),
+        Chart::new(
+            ("density-ramp", "density"),
+            say("chart.ramp"),
+            tell("chart.ramp_caption", &[("n", &n)]),
+            |width| draw(&ramps, width),
+        )
+        .saying(says),
     )
 }
 
@@ -61,7 +67,7 @@ fn ramp(data: &Dataset<'_>, summary: &Summary, at: usize, heading: &str) -> Opti
     let instances = own.metric("instances")?.median?.0;
     let last = points.last()?.1;
     let runtime = fmt::clean(&cell.runtime);
-    let between = if heading.is_empty() { "" } else { ", " };
+    let between = if heading.is_empty() { String::new() } else { say("list.comma") };
     let reached = texts::reached(instances);
     let stopped = seen.notes.get("stopped by").into_iter().flatten();
     let stopped = stopped.map(|rule| texts::stopped(rule)).collect::<Vec<_>>().join("; ");

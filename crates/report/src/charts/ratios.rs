@@ -9,13 +9,14 @@ use crate::controls::widened;
 use crate::fmt;
 use crate::stats::verdict::Verdict;
 use crate::summary::{CellSummary, MetricSummary, Summary, Versus};
+use crate::words::{comma, named, say, tell};
 
 /// Panels in the order of the page.
 pub(super) const KINDS: [(Option<catalog::Kind>, &str); 4] = [
-    (Some(catalog::Kind::Compute), "Compute kernels"),
-    (Some(catalog::Kind::Memory), "Memory kernels"),
-    (Some(catalog::Kind::Os), "Operating-system calls"),
-    (None, "Other kernels"),
+    (Some(catalog::Kind::Compute), "chart.compute_kernels"),
+    (Some(catalog::Kind::Memory), "chart.memory_kernels"),
+    (Some(catalog::Kind::Os), "chart.os_calls"),
+    (None, "chart.other_kernels"),
 ];
 
 /// One chart per metric of the scenario: best window, sustained.
@@ -57,19 +58,16 @@ fn chart(summary: &Summary, scenario: &str, metric: &str) -> Option<Chart> {
         runtimes.iter().map(|name| forest::Key::new(ink(summary, name), name)).collect();
     let n = counts(cells.iter().filter_map(|cell| compared(cell, metric)).map(|(_, versus, _)| versus.n));
     let title = match metric {
-        "best" => "Throughput relative to the plain process, best window".to_owned(),
-        "sustained" => "Throughput relative to the plain process, sustained".to_owned(),
-        other => format!("Throughput relative to the plain process: {}", fmt::clean(other)),
+        "best" => say("chart.best"),
+        "sustained" => say("chart.sustained"),
+        other => tell("chart.rate_of", &[("metric", &fmt::clean(other))]),
     };
-    let caption = format!(
-        "Ratio of rates, paired within blocks ({n}), with its exact 95 % interval; right of 1 is faster. Green band: \
-         region of equivalence; hatched beside it: what this run’s A/A band adds, where it is wider than the region. Hollow points do \
-         not differ; ~: nothing can be said."
-    );
+    let caption = tell("chart.ratios_caption", &[("n", &n)]);
     let says =
         texts::listing(texts::RATIOS_SAY, runtimes.iter().map(|name| said(&cells, name, metric)).collect());
     let name = format!("throughput-{}", super::file_name(metric));
-    let draw = |width| forest::draw(&panels, &legend, "rate relative to process (log scale)", width);
+    let axis = say("chart.rate_log");
+    let draw = |width| forest::draw(&panels, &legend, &axis, width);
     Some(Chart::new((&name, scenario), title, caption, draw).saying(says))
 }
 
@@ -78,9 +76,11 @@ fn said(cells: &[&CellSummary], runtime: &str, metric: &str) -> String {
     let mine = cells.iter().filter(|cell| cell.runtime == runtime);
     let verdicts: Vec<Verdict> = mine.filter_map(|cell| Some(compared(cell, metric)?.1.verdict)).collect();
     let kinds = [Verdict::Slower, Verdict::Faster, Verdict::Equivalent, Verdict::Inconclusive];
-    let found = kinds.map(|kind| (verdicts.iter().filter(|verdict| **verdict == kind).count(), kind.word()));
+    let found = kinds.map(|kind| {
+        (verdicts.iter().filter(|verdict| **verdict == kind).count(), named("word", kind.word()))
+    });
     let words = found.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}"));
-    format!("{} {}", fmt::clean(runtime), words.collect::<Vec<_>>().join(", "))
+    format!("{} {}", fmt::clean(runtime), comma(&words.collect::<Vec<_>>()))
 }
 
 fn panel(
@@ -96,7 +96,8 @@ fn panel(
     let cells: Vec<&CellSummary> = cells.iter().copied().filter(of_kind).collect();
     let (_, versus, _) = compared(cells.first()?, metric)?;
     let band = versus.region.ratio();
-    let title = format!("{title} (equivalent within ±{:.0} %)", versus.region.relative * 100.0);
+    let within = format!("{:.0}", versus.region.relative * 100.0);
+    let title = tell("chart.within", &[("title", &say(title)), ("within", &within)]);
     let labels = labels(&cells);
     let mut rows: Vec<forest::Row> = Vec::new();
     for (cell, label) in cells.iter().zip(labels) {
@@ -108,7 +109,7 @@ fn panel(
             ratio,
             ci95: versus.ci95,
             differs: !matches!(versus.verdict, Verdict::Equivalent | Verdict::Inconclusive),
-            tip: format!("{} {label}: {words}, {}", cell.runtime, versus.verdict.word()),
+            tip: format!("{} {label}: {words}, {}", cell.runtime, named("word", versus.verdict.word())),
             words: if versus.verdict == Verdict::Inconclusive { format!("~{words}") } else { words },
         };
         match rows.iter_mut().find(|row| row.label == label) {

@@ -14,6 +14,7 @@ use crate::controls::is_control;
 use crate::dataset::{Dataset, Observed};
 use crate::fmt;
 use crate::summary::{CellSummary, Summary};
+use crate::words::{say, tell};
 
 /// What is asked of each: the notes of what was seen, of what was asked, and of what nobody could be asked for.
 const ASKED: [[&str; 3]; 2] = [
@@ -49,7 +50,15 @@ pub(super) fn chart<'d>(data: &'d Dataset<'_>, summary: &'d Summary) -> Option<C
     let says = texts::listing(texts::MATRIX_SAYS, said.collect());
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     let draw = |width| matrix::draw(&names, &groups, width);
-    Some(Chart::new(("isolation-matrix", "isolation"), texts::MATRIX, texts::matrix(&n), draw).saying(says))
+    Some(
+        Chart::new(
+            ("isolation-matrix", "isolation"),
+            say("chart.matrix"),
+            tell("chart.matrix_caption", &[("n", &n)]),
+            draw,
+        )
+        .saying(says),
+    )
 }
 
 fn column<'d>(data: &'d Dataset<'_>, summary: &'d Summary, runtime: &str) -> Option<Column<'d>> {
@@ -89,7 +98,7 @@ fn group(columns: &[Column<'_>], [visible, asked, untold]: [&str; 3], title: &st
         cells: columns.iter().map(|column| Some(cell(column, name, [visible, asked, untold]))).collect(),
     };
     let rows: Vec<Row> = names.iter().map(row).collect();
-    (!rows.is_empty()).then(|| Group { title: title.to_owned(), rows })
+    (!rows.is_empty()).then(|| Group { title: say(title), rows })
 }
 
 fn cell(column: &Column<'_>, name: &str, [visible, asked, untold]: [&str; 3]) -> Cell {
@@ -103,7 +112,7 @@ fn cell(column: &Column<'_>, name: &str, [visible, asked, untold]: [&str; 3]) ->
     } else {
         ((Ink::Grid, 0.45), Sign::Hollow, texts::HIDDEN)
     };
-    let tip = format!("{}, {}: {words}", column.name, fmt::clean(name));
+    let tip = format!("{}, {}: {}", column.name, fmt::clean(name), say(words));
     Cell { ground: Some(ground), words: String::new(), range: String::new(), sign, tip }
 }
 
@@ -111,15 +120,15 @@ fn numbers(columns: &[Column<'_>]) -> Option<Group> {
     let one = |column: &Column<'_>, metric: &str, label: &str| {
         let value = column.summary.metric(metric)?.median?.0;
         let words = if metric == "leak" { format!("{:.0} %", value * 100.0) } else { format!("{value:.0}") };
-        let tip = format!("{}, {label}: {words}", column.name);
+        let tip = format!("{}, {}: {words}", column.name, say(label));
         Some(Cell { ground: None, words, range: String::new(), sign: Sign::None, tip })
     };
     let row = |(metric, label): (&str, &str)| Row {
-        label: label.to_owned(),
+        label: say(label),
         note: String::new(),
         cells: columns.iter().map(|column| one(column, metric, label)).collect(),
     };
     let rows: Vec<Row> = texts::MATRIX_COUNTS.into_iter().map(row).collect();
     let rows: Vec<Row> = rows.into_iter().filter(|row| row.cells.iter().any(Option::is_some)).collect();
-    (!rows.is_empty()).then(|| Group { title: texts::MATRIX_GROUPS[2].to_owned(), rows })
+    (!rows.is_empty()).then(|| Group { title: say(texts::MATRIX_GROUPS[2]), rows })
 }

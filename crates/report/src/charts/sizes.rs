@@ -6,32 +6,7 @@ use super::{Chart, bars, by_params, counts, file_name, ink, matrix, texts, words
 use crate::answers::bounds;
 use crate::fmt;
 use crate::summary::{CellSummary, MetricSummary, Summary};
-
-/// What each accounting mode of memory means, for headings.
-const MODES: [(&str, &str); 12] = [
-    ("pss", "PSS: shared pages in equal parts"),
-    ("uss", "USS: private pages only"),
-    ("rss", "RSS: shared pages in full"),
-    ("cgroup", "cgroup charge, with page cache"),
-    ("guest-ram", "guest RAM resident on the host"),
-    ("vmm", "the monitor’s own memory"),
-    ("helpers", "helper processes of the instance"),
-    ("daemon", "the daemon that all instances share"),
-    ("marginal-pss", "by PSS"),
-    ("marginal-available", "by MemAvailable"),
-    ("marginal-free", "by MemFree"),
-    ("marginal-cgroup", "by cgroup charge"),
-];
-
-/// What each quantity of disk means, for headings.
-const DISK: [(&str, &str); 6] = [
-    ("after-write", "after-write: held after a write of 16 MiB"),
-    ("base", "base: shared by all instances"),
-    ("logical", "logical: sum of file lengths"),
-    ("marginal", "marginal: held by one instance alone"),
-    ("private", "private: held by one instance alone"),
-    ("in-memory", "in-memory: thereof in memory, after the write"),
-];
+use crate::words::{comma, find, named, say, tell};
 
 /// Memory of one instance in all accounting modes, and what a further instance costs.
 #[must_use]
@@ -40,31 +15,29 @@ pub fn memory(summary: &Summary) -> Vec<Chart> {
     let all = || summary.scenario("memory").filter(|cell| cell.headline().is_some());
     let one: Vec<&CellSummary> = all().filter(|cell| !many(cell)).collect();
     let more: Vec<&CellSummary> = all().filter(many).collect();
-    let modes = panels(summary, &one, &MODES, false);
-    let slopes = panels(summary, &more, &MODES, false);
-    let caption = |cells: &[&CellSummary]| {
-        let n = counts(n(cells));
-        format!("Medians, {n}; whiskers: exact 95 % intervals where they are wide enough to be seen.")
-    };
+    let modes = panels(summary, &one, false);
+    let slopes = panels(summary, &more, false);
+    let caption = |cells: &[&CellSummary]| tell("chart.medians_seen", &[("n", &counts(n(cells)))]);
     let first = (!one.is_empty()).then(|| {
-        let title = "Memory of one instance, by accounting mode";
+        let (title, axis) = (say("chart.modes"), say("chart.memory"));
         let runtimes = one.iter().map(|cell| &cell.runtime).collect::<std::collections::BTreeSet<_>>().len();
         // Hundreds of bars fit on no slide; a grid does.
         let draw = |width| {
             if runtimes > MANY {
                 grid(summary, &modes, width)
             } else {
-                bars::draw(&modes, "byte", "memory", width)
+                bars::draw(&modes, "byte", &axis, width)
             }
         };
-        let text = if runtimes > MANY { texts::grid(&counts(n(&one))) } else { caption(&one) };
+        let grid_text = || tell("chart.grid_caption", &[("n", &counts(n(&one)))]);
+        let text = if runtimes > MANY { grid_text() } else { caption(&one) };
         Chart::new(("memory-modes", "memory"), title, text, draw).saying(says(&modes))
     });
     let second = (!more.is_empty()).then(|| {
-        let title = "Memory of each further instance";
-        let text = format!("Slope over the number of instances alive at the same time. {}", caption(&more));
+        let (title, axis) = (say("chart.marginal"), say("chart.memory_each"));
+        let text = tell("chart.slope_caption", &[("rest", &caption(&more))]);
         Chart::new(("memory-marginal", "memory"), title, text, |width| {
-            bars::draw(&slopes, "byte", "memory per instance", width)
+            bars::draw(&slopes, "byte", &axis, width)
         })
         .saying(says(&slopes))
     });
@@ -119,14 +92,11 @@ pub fn disk(summary: &Summary) -> Vec<Chart> {
         return Vec::new();
     }
     // The parameter is the runtime's own word and belongs to the bar's label.
-    let panels = split(groups(summary, &cells, &DISK, true));
+    let panels = split(groups(summary, &cells, true));
     let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
-    let caption = format!(
-        "Allocated bytes, medians, {n}, for each way a runtime provisions its root file system; whiskers: exact 95 % intervals where they are wide \
-                 enough to be seen."
-    );
-    let draw = |width| bars::draw(&panels, "byte", "allocated", width);
-    let title = "Disk of an instance, by provisioning";
+    let (caption, axis) = (tell("chart.disk_caption", &[("n", &n)]), say("chart.allocated"));
+    let draw = |width| bars::draw(&panels, "byte", &axis, width);
+    let title = say("chart.disk");
     vec![Chart::new(("disk", "disk"), title, caption, draw).saying(says(&panels))]
 }
 
@@ -157,19 +127,19 @@ pub fn any(summary: &Summary, scenario: &str) -> Option<Chart> {
     });
     let panels = [bars::Panel { title: String::new(), groups: groups.collect(), high: None }];
     let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
-    let caption = format!("Medians, {n}; whiskers: exact 95 % intervals.");
-    let known = texts::TITLES.iter().find(|(s, m, _)| (*s, *m) == (scenario, first.name.as_str()));
-    let own = || format!("{}: {}", fmt::clean(scenario), fmt::clean(&first.name));
-    let title = known.map_or_else(own, |(.., title)| (*title).to_owned());
+    let caption = tell("chart.medians", &[("n", &n)]);
+    let metric = named("metric", &fmt::clean(&first.name));
+    let title = find("title", &format!("{scenario}-{}", first.name))
+        .unwrap_or_else(|| format!("{}: {metric}", fmt::clean(scenario)));
     let name = file_name(scenario);
-    let draw = |width| bars::draw(&panels, &first.unit, &first.name, width);
+    let draw = |width| bars::draw(&panels, &first.unit, &metric, width);
     Some(Chart::new((&name, scenario), title, caption, draw).saying(says(&panels)))
 }
 
-fn panels(summary: &Summary, cells: &[&CellSummary], names: &[(&str, &str)], own: bool) -> Vec<bars::Panel> {
+fn panels(summary: &Summary, cells: &[&CellSummary], own: bool) -> Vec<bars::Panel> {
     let one = |(title, cells): (String, Vec<&CellSummary>)| bars::Panel {
         title,
-        groups: groups(summary, &cells, names, own),
+        groups: groups(summary, &cells, own),
         high: None,
     };
     by_params(cells).into_iter().map(one).collect()
@@ -183,13 +153,13 @@ fn says(panels: &[bars::Panel]) -> String {
         let heads: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
         let bars = group.bars.iter().take(8).map(|bar| format!("{} {}", bar.label, bar.words));
         let between = if heads.is_empty() { "" } else { ": " };
-        format!("{}{between}{}", heads.join(", "), bars.collect::<Vec<_>>().join(", "))
+        format!("{}{between}{}", heads.join(&say("list.comma")), comma(&bars.collect::<Vec<_>>()))
     });
     texts::listing(texts::MEDIANS, said.collect())
 }
 
 /// One group per metric, in the order of their first appearance.
-fn groups(summary: &Summary, cells: &[&CellSummary], names: &[(&str, &str)], own: bool) -> Vec<bars::Group> {
+fn groups(summary: &Summary, cells: &[&CellSummary], own: bool) -> Vec<bars::Group> {
     let mut metrics: Vec<&str> = Vec::new();
     for metric in cells.iter().flat_map(|cell| &cell.metrics).filter(|m| m.n > 0 && m.unit == "byte") {
         if !metrics.contains(&&*metric.name) {
@@ -197,7 +167,7 @@ fn groups(summary: &Summary, cells: &[&CellSummary], names: &[(&str, &str)], own
         }
     }
     let one = |name: &str| bars::Group {
-        title: fmt::clean(names.iter().find(|(known, _)| *known == name).map_or(name, |(_, title)| title)),
+        title: fmt::clean(&if own { named("disk", name) } else { named("mode", name) }),
         bars: cells.iter().filter_map(|cell| bar(summary, cell, cell.metric(name)?, own)).collect(),
     };
     metrics.into_iter().map(one).collect()

@@ -15,6 +15,7 @@ use crate::dataset::Dataset;
 use crate::fmt;
 use crate::stats::median::median;
 use crate::summary::{CellSummary, Summary};
+use crate::words::{say, tell};
 
 /// Height of a panel's plot.
 const HIGH: f64 = 108.0;
@@ -53,7 +54,15 @@ pub(super) fn chart(data: &Dataset<'_>, summary: &Summary) -> Option<Chart> {
     let said = rows[0].1.iter().map(|panel| format!("{} {}", panel.heading, panel.words));
     let says = texts::listing(texts::SLOPES_SAY, said.collect());
     let draw = |width: f64| draw(&rows, width);
-    Some(Chart::new(("memory-slopes", "memory"), texts::SLOPES, texts::slopes(&n), draw).saying(says))
+    Some(
+        Chart::new(
+            ("memory-slopes", "memory"),
+            say("chart.slopes"),
+            tell("chart.slopes_caption", &[("n", &n)]),
+            draw,
+        )
+        .saying(says),
+    )
 }
 
 fn quantity_panels(data: &Dataset<'_>, summary: &Summary, quantity: (&str, &str, bool)) -> Vec<Panel> {
@@ -86,7 +95,7 @@ fn panel(
     if points.len() < 2 {
         return None;
     }
-    let between = if heading.is_empty() { "" } else { ", " };
+    let between = if heading.is_empty() { String::new() } else { say("list.comma") };
     let words = match ci95 {
         Some(ci) => format!("{} [{}]", fmt::quantity("byte", slope, ci95), fmt::interval("byte", slope, ci)),
         None => fmt::quantity("byte", slope, None),
@@ -117,7 +126,7 @@ fn draw(rows: &[(&str, Vec<Panel>)], width: f64) -> Scene {
     let mut scene = Scene::new(width);
     for (title, row) in rows {
         let top = scene.height;
-        scene.text((0.0, top + 14.0), title, Style::new(Ink::Text).size(13.5).medium());
+        scene.text((0.0, top + 14.0), &say(title), Style::new(Ink::Text).size(13.5).medium());
         panels::place(&mut scene, row.len(), LEAST, top + 22.0, |at, width| one(&row[at], width));
         scene.height += 8.0;
     }

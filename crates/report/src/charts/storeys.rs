@@ -19,6 +19,7 @@ use crate::fmt;
 use crate::reference::REFERENCE;
 use crate::stats::paired::{Estimate, location};
 use crate::summary::Summary;
+use crate::words::{data as in_words, named, say, tell};
 
 /// Height of a box.
 const BOX: f64 = 40.0;
@@ -58,18 +59,14 @@ pub(super) fn chart(data: &Dataset<'_>, summary: &Summary) -> Option<Chart> {
     }
     let weights = stacks.iter().flat_map(|stack| &stack.boxes).filter_map(|one| one.weight);
     let n = counts(weights.map(|weight| weight.n));
-    let caption = format!(
-        "From the bottom to the top; grey: there once for all instances, coloured: each instance has its own. \
-                   Weight: memory (PSS) of one idle instance, median ({n}); the bar has its length, on one scale. The program \
-                   weighs what it weighs as a plain process; the boxes below it weigh what is left."
-    );
+    let caption = tell("chart.layers_caption", &[("n", &n)]);
     let draw = |width: f64| draw(&stacks, width);
     let said = stacks.iter().map(|stack| {
         let names: Vec<&str> = stack.boxes.iter().rev().map(|one| one.name.as_str()).collect();
-        format!("{}: {}", stack.name, names.join(", "))
+        format!("{}: {}", stack.name, names.join(&say("list.comma")))
     });
     let says = texts::listing(texts::LAYERS_SAY, said.collect());
-    let title = "What lies below the program, and what it weighs";
+    let title = say("chart.layers");
     Some(Chart::new(("layers", "claims"), title, caption, draw).saying(says))
 }
 
@@ -79,7 +76,7 @@ fn stack(data: &Dataset<'_>, summary: &Summary, layers: &Layers, runtime: &str) 
     let boxes: Vec<Weighed> = layer.stack.iter().rev().map(|storey| weighed(data, cell, storey)).collect();
     boxes.iter().any(|one| one.weight.is_some()).then(|| Stack {
         name: fmt::clean(runtime),
-        layer: format!("{} · {}", layer.kind.word(), layer.id),
+        layer: format!("{} · {}", named("kind", layer.kind.word()), layer.id),
         ink: ink(summary, runtime),
         boxes,
         foot: foot(summary, runtime),
@@ -113,7 +110,7 @@ fn weighed(data: &Dataset<'_>, cell: usize, storey: &Storey) -> Weighed {
         }
         (None, false) => None,
     };
-    Weighed { name: storey.name.clone(), what: storey.what.clone(), shared: storey.shared, weight }
+    Weighed { name: in_words(&storey.name), what: in_words(&storey.what), shared: storey.shared, weight }
 }
 
 /// Median over blocks of what a cell has, less what another has.
@@ -135,9 +132,9 @@ fn foot(summary: &Summary, runtime: &str) -> Vec<String> {
     let words = |(column, figure): (&crate::summary::Column, &Option<crate::summary::Figure>)| {
         let figure = figure.as_ref()?;
         match column.scenario.as_str() {
-            "startup" => Some(format!("starts in {}", crate::answers::value(figure))),
-            "memory" => Some(format!("one more: {}", crate::answers::value(figure))),
-            "disk" => Some(format!("disk: {}", crate::answers::value(figure))),
+            "startup" => Some(tell("chart.starts_in", &[("value", &crate::answers::value(figure))])),
+            "memory" => Some(tell("chart.one_more", &[("value", &crate::answers::value(figure))])),
+            "disk" => Some(tell("chart.disk_of", &[("value", &crate::answers::value(figure))])),
             _ => None,
         }
     };
@@ -224,8 +221,8 @@ fn tip(stack: &Stack, weighed: &Weighed) -> String {
                 .map_or_else(String::new, |ci| format!(" [{}]", fmt::interval("byte", found.value, ci)));
             format!("{head}, {}{interval}, n = {}", fmt::quantity("byte", found.value, found.ci95), found.n)
         }
-        (None, true) => format!("{head}, there once for all"),
-        (None, false) => format!("{head}, not measured"),
+        (None, true) => format!("{head}{}{}", say("list.comma"), say("chart.once")),
+        (None, false) => format!("{head}{}{}", say("list.comma"), say("chart.unmeasured")),
     }
 }
 

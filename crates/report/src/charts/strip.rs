@@ -108,7 +108,7 @@ fn one(scene: &mut Scene, axis: &Axis, row: &Row, [top, width, high]: [f64; 3]) 
         let style = Style::new(Ink::Muted).size(11.0);
         // To the left, where the faster values would be, unless the picture ends there.
         let (x, anchor) = if x > 44.0 { (x - 7.0, Anchor::End) } else { (x + 7.0, Anchor::Start) };
-        scene.text((x, bar + 8.0), "floor", style.anchor(anchor));
+        scene.text((x, bar + 8.0), &crate::words::say("chart.floor"), style.anchor(anchor));
     }
 }
 

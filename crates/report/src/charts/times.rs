@@ -10,6 +10,7 @@ use crate::fmt;
 use crate::reference;
 use crate::stats::median::median;
 use crate::summary::{CellSummary, MetricSummary, Summary};
+use crate::words::{comma, named, say, tell};
 
 /// The charts of a scenario whose headline is a duration; none for others.
 #[must_use]
@@ -37,25 +38,23 @@ fn distribution(data: &Dataset<'_>, summary: &Summary, scenario: &str, cells: &[
         })
         .collect();
     let title = match scenario {
-        "startup" => "Time from create to the payload’s first byte".to_owned(),
-        "program" => "Time of the program from start to exit".to_owned(),
-        other => format!("{}: distribution", fmt::clean(other)),
+        "startup" => say("chart.startup"),
+        "program" => say("chart.program"),
+        other => tell("chart.distribution", &[("what", &fmt::clean(other))]),
     };
     let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
     let floors = panels.iter().flat_map(|panel| &panel.rows).any(|row| row.floor.is_some());
-    let floor = if floors { " Dashed line: the floor, the least the host needs for it." } else { "" };
-    let caption = format!(
-        "One dot per launch, {n} per row, none left out; outlined box: the middle half of them; line: median; bar below: its \
-         exact 95 % interval.{floor} Logarithmic axis."
-    );
+    let floor = if floors { say("chart.floors") } else { String::new() };
+    let caption = tell("chart.dots_caption", &[("n", &n), ("floor", &floor)]);
+    let axis = say("chart.time_log");
     let name = format!("{}-distribution", file_name(scenario));
     let rows = panels.iter().flat_map(|panel| panel.rows.iter().map(move |row| (panel, row)));
     let said = rows.map(|(panel, row)| {
-        let between = if panel.title.is_empty() { "" } else { ", " };
+        let between = if panel.title.is_empty() { String::new() } else { say("list.comma") };
         format!("{}{between}{} {}", row.label, panel.title, row.value)
     });
     let says = texts::listing(texts::MEDIANS, said.collect());
-    let draw = |width| strip::draw(&panels, "ns", "time (log scale)", width);
+    let draw = |width| strip::draw(&panels, "ns", &axis, width);
     Chart::new((&name, scenario), title, caption, draw).saying(says)
 }
 
@@ -84,13 +83,14 @@ fn row(data: &Dataset<'_>, summary: &Summary, cell: &CellSummary) -> Option<stri
 pub(super) fn tip(label: &str, metric: &MetricSummary) -> String {
     let Some(middle) = metric.median else { return label.to_owned() };
     let ci95 = bounds(metric.ci95);
-    let mut text = format!("{label}: median {}", fmt::quantity(&metric.unit, middle.0, ci95));
+    let value = fmt::quantity(&metric.unit, middle.0, ci95);
+    let mut text = tell("chart.median_of", &[("label", &label), ("value", &value)]);
     if let Some(ci95) = ci95 {
         text.push_str(&format!(" [{}]", fmt::interval(&metric.unit, middle.0, ci95)));
     }
     if let (Some(min), Some(max)) = (metric.min, metric.max) {
         let (min, max) = (fmt::quantity(&metric.unit, min.0, None), fmt::quantity(&metric.unit, max.0, None));
-        text.push_str(&format!(", {min} to {max}"));
+        text.push_str(&format!(", {}", tell("range", &[("from", &min), ("to", &max)])));
     }
     text.push_str(&format!(", n = {}", metric.n));
     text
@@ -106,24 +106,19 @@ fn phases(scenario: &str, cells: &[&CellSummary]) -> Chart {
         .iter()
         .enumerate()
         .filter(|(_, phase)| used(phase))
-        .map(|(at, phase)| (Ink::Phase(at), phase.word().to_owned()))
+        .map(|(at, phase)| (Ink::Phase(at), named("phase", phase.word())))
         .collect();
-    let caption = format!(
-        "Median of each lifecycle phase, {}. At the right their sum. The first byte arrives at the end of start. A phase that is done inside \
-         another is named, not drawn.",
-        counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n))
-    );
+    let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
+    let (caption, axis) = (tell("chart.phases_caption", &[("n", &n)]), say("chart.time"));
     let said = panels.iter().flat_map(|panel| &panel.rows).map(|row| {
-        let parts = row
-            .segments
-            .iter()
-            .map(|s| format!("{} {}", Phase::ALL[s.phase % Phase::ALL.len()].word(), s.words));
-        format!("{}: {}", row.label, parts.collect::<Vec<_>>().join(", "))
+        let parts = row.segments.iter().map(|s| {
+            format!("{} {}", named("phase", Phase::ALL[s.phase % Phase::ALL.len()].word()), s.words)
+        });
+        format!("{}: {}", row.label, comma(&parts.collect::<Vec<_>>()))
     });
     let says = texts::listing(texts::MEDIANS, said.collect());
-    let draw = |width: f64| -> Scene { stack::draw(&panels, &legend, "time", width) };
-    Chart::new(("startup-phases", scenario), "Where the time of an instance’s life goes", caption, draw)
-        .saying(says)
+    let draw = |width: f64| -> Scene { stack::draw(&panels, &legend, &axis, width) };
+    Chart::new(("startup-phases", scenario), say("chart.phases"), caption, draw).saying(says)
 }
 
 fn life(cell: &CellSummary) -> stack::Row {
@@ -134,15 +129,18 @@ fn life(cell: &CellSummary) -> stack::Row {
         stack::Segment {
             phase: Phase::ALL.iter().position(|p| *p == phase.phase).unwrap_or(0),
             length: phase.median.0,
-            tip: format!("{} {}: {words}", cell.runtime, phase.phase),
+            tip: format!("{} {}: {words}", cell.runtime, named("phase", phase.phase.word())),
             words,
         }
     });
-    let folded = cell.phases.iter().filter_map(|p| Some(format!("{} in {}", p.phase, p.folded?)));
+    let folded = cell.phases.iter().filter_map(|p| {
+        let (phase, into) = (named("phase", p.phase.word()), named("phase", p.folded?.word()));
+        Some(tell("chart.folded", &[("phase", &phase), ("into", &into)]))
+    });
     stack::Row {
         label: fmt::clean(&cell.runtime),
         value: fmt::quantity("ns", total, None),
         segments: segments.collect(),
-        note: folded.collect::<Vec<_>>().join(", "),
+        note: comma(&folded.collect::<Vec<_>>()),
     }
 }

@@ -12,6 +12,7 @@ use super::{Chart, counts, ink, letters, texts};
 use crate::answers::bounds;
 use crate::fmt;
 use crate::summary::{Figure, Summary};
+use crate::words::{named, say, tell};
 
 /// Height of a panel's plot.
 const HIGH: f64 = 190.0;
@@ -23,14 +24,13 @@ const APART: f64 = 26.0;
 const MARK: f64 = 5.0;
 
 /// A measure of isolation: the metric of the scenario `isolation`, and its name on the axis.
-const MEASURES: [(&str, &str); 2] =
-    [("interface", "host system calls in reach"), ("leak", "share of canaries and host facts seen")];
+const MEASURES: [(&str, &str); 2] = [("interface", "chart.interface"), ("leak", "chart.leak")];
 
 /// A cost: the scenario of the headline table, its name on the axis, its unit.
 const COSTS: [(&str, &str, &str); 3] = [
-    ("startup", "time to start (log scale)", "ns"),
-    ("memory", "memory of one more (log scale)", "byte"),
-    ("throughput", "time to compute, against process", RATIO),
+    ("startup", "chart.start_log", "ns"),
+    ("memory", "chart.memory_log", "byte"),
+    ("throughput", "chart.compute", RATIO),
 ];
 
 /// One runtime in one panel.
@@ -63,14 +63,10 @@ pub(super) fn chart(summary: &Summary) -> Option<Chart> {
     }
     let figures = summary.headline.rows.iter().flat_map(|row| row.figures.iter().flatten());
     let n = counts(figures.map(|figure| figure.n).filter(|n| *n > 0));
-    let caption = format!(
-        "One point a runtime ({n}); down is better isolated, left is cheaper; bars: 95 % intervals of the cost. Upwards: \
-                   the host’s system calls that the program (for a VM: its monitor) can make, and the share of what was \
-                   planted or read on the host that is seen inside. Neither says whether a box can be broken out of."
-    );
+    let caption = tell("chart.tradeoff_caption", &[("n", &n)]);
     let draw = |width: f64| draw(&panels, width);
     let says = texts::listing(texts::TRADE_OFF_SAYS, said(&panels));
-    Some(Chart::new(("trade-off", "claims"), "What isolation costs", caption, draw).saying(says))
+    Some(Chart::new(("trade-off", "claims"), say("chart.tradeoff"), caption, draw).saying(says))
 }
 
 /// Each point of the first panel in words.
@@ -98,7 +94,7 @@ fn panel(
             RATIO => fmt::ratio(x, ci95),
             unit => fmt::quantity(unit, x, ci95),
         };
-        let tip = format!("{}: {} {y}, {} {words}", row.runtime, measure.1, cost.1);
+        let tip = format!("{}: {} {y}, {} {words}", row.runtime, say(measure.1), say(cost.1));
         let name = fmt::clean(&row.runtime);
         Some(Point { name, kind: row.kind, ink: ink(summary, &row.runtime), x, ci95, y, tip })
     };
@@ -146,8 +142,9 @@ fn keys(scene: &mut Scene, rows: &[Vec<Panel>]) -> f64 {
             continue;
         }
         mark(scene, kind, (x, 11.0), Ink::Muted);
-        scene.text((x + 10.0, 15.0), kind.word(), Style::new(Ink::Text).size(12.0));
-        x += 30.0 + letters::room(kind.word(), 12.0, Weight::Regular);
+        let word = named("kind", kind.word());
+        scene.text((x + 10.0, 15.0), &word, Style::new(Ink::Text).size(12.0));
+        x += 30.0 + letters::room(&word, 12.0, Weight::Regular);
     }
     scene.height = 22.0;
     22.0
@@ -155,7 +152,7 @@ fn keys(scene: &mut Scene, rows: &[Vec<Panel>]) -> f64 {
 
 fn one(panel: &Panel, width: f64) -> Scene {
     let mut scene = Scene::new(width);
-    scene.text((0.0, 12.0), panel.measure.1, Style::new(Ink::Muted).size(11.0));
+    scene.text((0.0, 12.0), &say(panel.measure.1), Style::new(Ink::Muted).size(11.0));
     let (top, bottom) = (24.0, 24.0 + HIGH);
     let ends = panel.points.iter().flat_map(|p| [p.x].into_iter().chain(p.ci95.into_iter().flatten()));
     let ends: Vec<f64> = ends.filter(|x| *x > 0.0).collect();
@@ -164,7 +161,7 @@ fn one(panel: &Panel, width: f64) -> Scene {
     // Room beyond the ends, so that names find a place; a ratio close to 1 must not be squeezed by it.
     let margin = if panel.cost.1 == RATIO { 1.05 } else { 1.3 };
     let axis = Axis::log(low / margin, high * margin, panel.cost.1, LEFT, width - 8.0);
-    axis.draw(&mut scene, top, bottom, panel.cost.0);
+    axis.draw(&mut scene, top, bottom, &say(panel.cost.0));
     let most = panel.points.iter().map(|point| point.y).fold(0.0, f64::max);
     let rise = Axis::from_zero(most * 1.06, COUNT, bottom, top);
     rise.draw_upright(&mut scene, LEFT, width - 8.0);

@@ -98,7 +98,8 @@ fn part(data: &Dataset<'_>, layers: &Layers, rule: &Part) -> PartOutcome {
         layers: found,
         missing,
     };
-    outcome.why = rule.not_testable.clone().unwrap_or_else(|| words::of_part(&outcome));
+    outcome.why =
+        rule.not_testable.as_deref().map(crate::words::data).unwrap_or_else(|| words::of_part(&outcome));
     outcome
 }
 
@@ -146,8 +147,8 @@ fn configuration(data: &Dataset<'_>, layer: &Layer, cell: usize) -> String {
     if let Some(memory) = cell.params.number("memory").filter(|_| limits) {
         words.push(crate::fmt::quantity("byte", memory as f64, None));
     }
-    words.push(layer.inside.clone());
-    words.join(", ")
+    words.push(crate::words::data(&layer.inside));
+    crate::words::comma(&words)
 }
 
 /// What the virtual CPU is.
@@ -156,8 +157,8 @@ fn machine(data: &Dataset<'_>, runtime: &str) -> String {
     let details = record.and_then(|record| Some(&record.identity.as_ref()?.details));
     match details.and_then(|details| details.get("accel")).map(String::as_str) {
         None | Some("kvm") => format!("{} KVM", data.run.host.kvm_class),
-        Some("none") => "no virtual CPU".to_owned(),
-        Some(other) => format!("emulated CPU ({other})"),
+        Some("none") => crate::words::say("claims.no_cpu"),
+        Some(other) => crate::words::tell("claims.emulated", &[("how", &other)]),
     }
 }
 

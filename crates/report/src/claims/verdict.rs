@@ -10,6 +10,7 @@ use super::estimate::Found;
 use super::file::{Bound, Part};
 use crate::fmt;
 use crate::stats::verdict::ENOUGH;
+use crate::words::{say, tell};
 
 /// What can be said of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -83,10 +84,10 @@ pub struct Judged {
 pub fn judge(found: &Found, part: &Part) -> Judged {
     let undecided = |few, why: String| Judged { verdict: Verdict::Inconclusive, why, few };
     let (Some(supported), Some(refuted)) = (part.supported, part.refuted) else {
-        return undecided(false, "the rule has no thresholds".to_owned());
+        return undecided(false, say("rule.no_thresholds"));
     };
     let (Some(ci95), Some(ci90)) = (found.ci95, found.ci90) else {
-        return undecided(true, format!("{} of 6 trials that an interval needs; run more blocks", found.n));
+        return undecided(true, tell("rule.no_interval", &[("n", &found.n)]));
     };
     for (bound, verdict) in [(supported, Verdict::Supported), (refuted, Verdict::Refuted)] {
         if !holds(bound, ci95, ci90) {
@@ -94,22 +95,17 @@ pub fn judge(found: &Found, part: &Part) -> Judged {
         }
         let enough = part.least.unwrap_or(if part.exact { 1 } else { ENOUGH });
         if found.n < enough && !far_beyond(bound, ci95) {
-            let why = format!("{} of {enough} trials that a verdict this close needs", found.n);
-            return undecided(true, format!("{why}; run more blocks"));
+            return undecided(true, tell("rule.few", &[("n", &found.n), ("needed", &enough)]));
         }
         return Judged { verdict, why: words(bound, &found.unit), few: false };
     }
     let ([a, b], [c, d]) = (supported.range(), refuted.range());
     let gap = [b.min(d), a.max(c)];
     if gap[0] < gap[1] && ci95[0] >= gap[0] && ci95[1] <= gap[1] {
-        let why = format!(
-            "it lies between {} and {}, where the rule says neither; more blocks do not change that",
-            named(gap[0], &found.unit),
-            named(gap[1], &found.unit)
-        );
-        return undecided(false, why);
+        let (from, to) = (named(gap[0], &found.unit), named(gap[1], &found.unit));
+        return undecided(false, tell("rule.between", &[("from", &from), ("to", &to)]));
     }
-    undecided(false, "the interval reaches across a threshold; more blocks make it narrower".to_owned())
+    undecided(false, say("rule.across"))
 }
 
 fn holds(bound: Bound, [low, high]: [f64; 2], ci90: [f64; 2]) -> bool {
@@ -147,13 +143,11 @@ fn trimmed(value: f64) -> String {
 fn words(bound: Bound, unit: &str) -> String {
     let name = |value: f64| named(value, unit);
     match bound {
-        Bound { at_least: Some(t), .. } => format!("the whole interval is at least {}", name(t)),
-        Bound { above: Some(t), .. } => format!("the whole interval is above {}", name(t)),
-        Bound { at_most: Some(t), .. } => format!("the whole interval is at most {}", name(t)),
-        Bound { below: Some(t), .. } => format!("the whole interval is below {}", name(t)),
-        Bound { within: Some([a, b]), .. } => {
-            format!("the 90 % interval lies within {} to {}", name(a), name(b))
-        }
+        Bound { at_least: Some(t), .. } => tell("rule.at_least", &[("limit", &name(t))]),
+        Bound { above: Some(t), .. } => tell("rule.above", &[("limit", &name(t))]),
+        Bound { at_most: Some(t), .. } => tell("rule.at_most", &[("limit", &name(t))]),
+        Bound { below: Some(t), .. } => tell("rule.below", &[("limit", &name(t))]),
+        Bound { within: Some([a, b]), .. } => tell("rule.within", &[("from", &name(a)), ("to", &name(b))]),
         Bound { .. } => String::new(),
     }
 }

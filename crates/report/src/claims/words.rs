@@ -10,12 +10,10 @@ use super::outcome::{LayerOutcome, Measured, Missing, PartOutcome, PointOutcome}
 use super::verdict::Verdict;
 use crate::dataset::Dataset;
 use crate::fmt;
+use crate::words::{self, is_english, named, say, tell};
 
 /// What measures a claim that a run left out.
 const PLAN: &str = "isomark run --plan claims";
-/// How runtimes come into a run.
-const NAMING: &str =
-    "isomark list tells which are installed, and isomark run --plan claims --runtime NAME takes them";
 
 /// A value with its unit.
 #[must_use]
@@ -71,8 +69,8 @@ fn in_layer(same: &[&LayerOutcome]) -> String {
     let several = points().any(|point| point.against.as_ref() != against);
     let ids: Vec<String> = same.iter().filter_map(|layer| layer.against.clone()).collect();
     let against = match (against, several) {
-        (Some(_), true) => format!(" against {}", listed(&ids)),
-        (Some(name), false) => format!(" against {}", fmt::clean(name)),
+        (Some(_), true) => tell("claims.against", &[("layer", &listed(&ids))]),
+        (Some(name), false) => tell("claims.against", &[("layer", &fmt::clean(name))]),
         (None, _) => String::new(),
     };
     let values = match same {
@@ -84,12 +82,13 @@ fn in_layer(same: &[&LayerOutcome]) -> String {
             range(unit, low, high)
         }
     };
-    format!("{values} in {}{against}", first.name)
+    let layer = words::data(&first.name);
+    tell("claims.in", &[("values", &values), ("layer", &layer), ("against", &against)])
 }
 
 fn range(unit: &str, low: f64, high: f64) -> String {
     let [from, to] = [low, high].map(|x| amount(unit, x, None));
-    if from == to { from } else { format!("{from} to {to}") }
+    if from == to { from } else { tell("range", &[("from", &from), ("to", &to)]) }
 }
 
 /// The layers of a part; with the name of the quantity where another stands beside it.
@@ -97,15 +96,12 @@ fn of_quantity(part: &PartOutcome, several: bool) -> String {
     let alike: Vec<Vec<&LayerOutcome>> =
         part.layers.chunk_by(|a, b| a.layer == b.layer).map(|same| same.iter().collect()).collect();
     let values = listed(&alike.iter().map(|same| in_layer(same)).collect::<Vec<_>>());
-    if several { format!("{}: {values}", part.about) } else { values }
+    let about = words::data(&part.about);
+    if several { tell("claims.of", &[("about", &about), ("values", &values)]) } else { values }
 }
 
 fn listed(parts: &[String]) -> String {
-    match parts {
-        [] => "nothing".to_owned(),
-        [one] => one.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
-    }
+    if parts.is_empty() { say("claims.none") } else { words::listed(parts) }
 }
 
 /// What a sentence for newcomers is made of.
@@ -157,23 +153,32 @@ pub(super) fn shown(measured: &Measured, verdict: Verdict) -> Vec<&PartOutcome> 
 pub fn says(says: &Says, measured: &Measured, verdict: Verdict) -> String {
     let reasons = || measured.parts.iter().map(|part| part.why.clone()).collect::<Vec<_>>();
     let words = match case(says, measured, verdict) {
-        Case::NotTestable(Some(words)) => return words.to_owned(),
-        Case::NotTestable(None) => return format!("Cannot be tested on this host: {}.", listed(&reasons())),
+        Case::NotTestable(Some(words)) if is_english() => return words.to_owned(),
+        Case::NotTestable(_) => return tell("claims.untestable", &[("why", &listed(&reasons()))]),
         Case::Unmeasured => {
             let mut missing =
                 measured.parts.iter().filter(|part| !part.reported).flat_map(|part| &part.missing);
-            let alone = missing.find_map(|missing| missing.why.strip_prefix(ALONE));
-            let how = alone.map_or_else(|| format!(": {PLAN} measures it."), |why| format!("{why}."));
-            return format!("Not measured in this run{how}");
+            let head = say("claims.alone_head");
+            return match missing.find_map(|missing| missing.why.strip_prefix(&head)) {
+                Some(how) => tell("claims.unmeasured_so", &[("how", &how)]),
+                None => tell("claims.unmeasured", &[("command", &PLAN)]),
+            };
         }
-        Case::Few => "Too few trials for a verdict: {measured}.".to_owned(),
+        Case::Few => say("claims.few"),
         Case::Partly => partly(measured),
-        Case::Told(words) => words.to_owned(),
+        Case::Told(words) if is_english() => words.to_owned(),
+        // The claims' own sentences are English; other languages have one for all of a kind.
+        Case::Told(_) => match verdict {
+            Verdict::Supported => say("claims.supported"),
+            Verdict::Refuted => say("claims.refuted"),
+            Verdict::Inconclusive | Verdict::NotTestable => say("claims.undecided"),
+        },
     };
     // A claim of several parts names the quantity of each, also where only one of them is at hand.
     let several = measured.parts.iter().filter(|part| !part.reported && !part.about.is_empty()).count() > 1;
     let shown = shown(measured, verdict);
-    let values = shown.iter().map(|part| of_quantity(part, several)).collect::<Vec<_>>().join("; ");
+    let values =
+        shown.iter().map(|part| of_quantity(part, several)).collect::<Vec<_>>().join(&say("list.semicolon"));
     let mut text = words.replace("{measured}", &values);
     text.push_str(&otherwise(measured, verdict));
     text.push_str(&absent(measured));
@@ -184,13 +189,10 @@ pub fn says(says: &Says, measured: &Measured, verdict: Verdict) -> String {
 fn partly(measured: &Measured) -> String {
     let deciding = || measured.parts.iter().filter(|part| !part.reported);
     let left = deciding().filter(|part| part.verdict == Verdict::Inconclusive && part.layers.is_empty());
-    let names: Vec<String> = left.map(|part| part.about.clone()).collect();
+    let names: Vec<String> = left.map(|part| words::data(&part.about)).collect();
     let against = deciding().any(|part| part.verdict == Verdict::Refuted);
-    let speaks = if against { "against" } else { "for" };
-    format!(
-        "The run leaves a part open ({}; {PLAN} measures it); what it measured speaks {speaks} it: {{measured}}.",
-        listed(&names)
-    )
+    let key = if against { "claims.partly_against" } else { "claims.partly_for" };
+    tell(key, &[("parts", &listed(&names)), ("command", &PLAN)])
 }
 
 /// Layers that say the opposite.
@@ -201,11 +203,11 @@ fn otherwise(measured: &Measured, verdict: Verdict) -> String {
         let parts = measured.parts.iter().filter(|part| part.verdict == Verdict::Refuted);
         for layer in parts.flat_map(|part| &part.layers).filter(|l| l.verdict == Verdict::Supported) {
             if !holds.contains(&layer.name) {
-                holds.push(layer.name.clone());
+                holds.push(words::data(&layer.name));
             }
         }
         if !holds.is_empty() {
-            text.push_str(&format!(" It does hold for {}.", listed(&holds)));
+            text.push_str(&tell("claims.holds", &[("layers", &listed(&holds))]));
         }
     }
     text
@@ -217,11 +219,12 @@ pub fn absent(measured: &Measured) -> String {
     let layers = || measured.parts.iter().flat_map(|part| &part.layers);
     let mut absent: Vec<String> = Vec::new();
     for missing in measured.parts.iter().flat_map(|part| &part.missing) {
-        if !absent.contains(&missing.name) && !layers().any(|layer| layer.layer == missing.layer) {
-            absent.push(missing.name.clone());
+        let name = words::data(&missing.name);
+        if !absent.contains(&name) && !layers().any(|layer| layer.layer == missing.layer) {
+            absent.push(name);
         }
     }
-    if absent.is_empty() { String::new() } else { format!(" Not measured here: {}.", listed(&absent)) }
+    if absent.is_empty() { String::new() } else { tell("claims.absent", &[("layers", &listed(&absent))]) }
 }
 
 /// Why the claim has its verdict: the reasons of the parts that decided it.
@@ -237,13 +240,14 @@ pub fn why(measured: &Measured, verdict: Verdict) -> String {
 pub fn of_part(part: &PartOutcome) -> String {
     let layers = part.layers.iter().filter_map(|layer| {
         let point = layer.decided()?;
-        let against = layer.against.as_ref().map_or_else(String::new, |id| format!(" against {id}"));
+        let against =
+            layer.against.as_ref().map_or_else(String::new, |id| tell("claims.against", &[("layer", id)]));
         let interval = interval(point).map_or_else(String::new, |text| format!(" [{text}]"));
         let choice = chosen(point);
         Some(format!(
             "{}{against} {}: {}{interval}, n = {}, {}{choice}: {}",
             layer.layer,
-            layer.verdict.word(),
+            named("word", layer.verdict.word()),
             value(point),
             point.n,
             point.configuration,
@@ -251,7 +255,11 @@ pub fn of_part(part: &PartOutcome) -> String {
         ))
     });
     let all: Vec<String> = layers.chain(left_out(&part.missing)).collect();
-    if all.is_empty() { format!("not measured in this run; {PLAN} measures it") } else { all.join("; ") }
+    if all.is_empty() {
+        tell("claims.part_unmeasured", &[("command", &PLAN)])
+    } else {
+        all.join(&say("list.semicolon"))
+    }
 }
 
 /// Layers without a number, those with the same reason together.
@@ -263,7 +271,10 @@ fn left_out(missing: &[Missing]) -> Vec<String> {
             None => all.push((&one.why, vec![one.layer.clone()])),
         }
     }
-    all.iter().map(|(why, layers)| format!("{} not measured: {why}", listed(layers))).collect()
+    let one = |(why, layers): &(&str, Vec<String>)| {
+        tell("claims.left_out_why", &[("layers", &listed(layers)), ("why", why)])
+    };
+    all.iter().map(one).collect()
 }
 
 /// The parameters that tell a point from its neighbours, in words.
@@ -296,36 +307,38 @@ pub fn missing(data: &Dataset<'_>, layers: &Layers, layer: &Layer, rule: &Part) 
         return None;
     }
     let unavailable = mine.iter().filter_map(|record| Some((record, record.unavailable.as_ref()?)));
-    let reasons: Vec<String> =
-        unavailable.map(|(record, skip)| format!("{}: {}", record.name, skip.reason)).collect();
+    let reasons: Vec<String> = unavailable
+        .map(|(record, skip)| format!("{}: {}", record.name, words::retold(&skip.reason)))
+        .collect();
     let scenario = rule.scenario.as_deref().unwrap_or_default();
     let cells = || {
         let own = run.cells.iter().filter(|cell| mine.iter().any(|record| record.name == cell.runtime));
         own.filter(|cell| cell.scenario == scenario && rule.admits(&cell.params))
     };
     let skipped: Vec<String> = cells()
-        .filter_map(|cell| Some(format!("{}: {}", cell.runtime, cell.skipped.as_ref()?.reason)))
+        .filter_map(|cell| {
+            Some(format!("{}: {}", cell.runtime, words::retold(&cell.skipped.as_ref()?.reason)))
+        })
         .collect();
     let failed = cells().find(|cell| cell.skipped.is_none());
     let (why, impossible) = match (reasons.first(), skipped.first(), failed) {
         (Some(why), ..) if reasons.len() == mine.len() => (why.clone(), true),
         (_, Some(why), None) => (why.clone(), true),
         (.., Some(cell)) => {
-            let why = || format!("no value of {scenario} could be compared for {}", cell.runtime);
+            let why = || tell("claims.no_value", &[("scenario", &scenario), ("who", &cell.runtime)]);
             (alone(data, layers, rule).unwrap_or_else(why), false)
         }
         _ if layer.kind == Kind::Vm && run.host.kvm_class == "none" && mine.is_empty() => {
-            ("this host has no KVM".to_owned(), true)
+            (say("claims.no_kvm"), true)
         }
-        _ if mine.is_empty() => (format!("its runtimes are not in this run; {NAMING}"), false),
-        _ => (format!("not in this run; {PLAN} measures it"), false),
+        _ if mine.is_empty() => (tell("claims.no_runtime", &[("how", &say("claims.naming"))]), false),
+        _ => (tell("claims.not_in_run", &[("command", &PLAN)]), false),
     };
     let absent = mine.is_empty();
     Some(Missing { layer: layer.id.clone(), name: layer.name.clone(), why, impossible, absent })
 }
 
 /// What a reason begins with where the other side of a comparison is not in the run at all.
-const ALONE: &str = "nothing to compare with";
 
 /// The reason why a rule that compares has no value: no runtime of the other layers is in the run.
 fn alone(data: &Dataset<'_>, layers: &Layers, rule: &Part) -> Option<String> {
@@ -334,5 +347,10 @@ fn alone(data: &Dataset<'_>, layers: &Layers, rule: &Part) -> Option<String> {
     if rule.against.is_empty() || placed.any(|layer| rule.against.contains(&layer.id)) {
         return None;
     }
-    Some(format!("{ALONE}: no runtime of {} is in this run; {NAMING}", listed(&rule.against)))
+    let with: [(&str, &dyn std::fmt::Display); 3] = [
+        ("head", &say("claims.alone_head")),
+        ("layers", &listed(&rule.against)),
+        ("how", &say("claims.naming")),
+    ];
+    Some(tell("claims.alone", &with))
 }

@@ -93,7 +93,7 @@ impl Piece {
 
 fn piece(inner: &str) -> Result<Piece, String> {
     let (name, forms) = inner.split_once(':').map_or((inner, None), |(name, forms)| (name, Some(forms)));
-    if name.is_empty() || !name.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
         return Err(format!("{{{inner}}} is no placeholder"));
     }
     let name = name.to_owned();

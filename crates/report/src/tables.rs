@@ -230,7 +230,7 @@ impl Shape {
         }
         match metric.map(|m| (m, m.folded)) {
             Some((_, Some(phase))) => {
-                cells.push(Entry::words(tell("table.folded", &[("phase", &named("phase", phase.word()))])))
+                cells.push(Entry::words(tell("table.folded", &[("phase", &named("phase", phase.word()))])));
             }
             Some((m, None)) if m.n > 0 && cell.status != Status::Skipped => self.values(m, floor, &mut cells),
             _ => cells.push(reason(cell)),

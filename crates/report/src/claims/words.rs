@@ -338,8 +338,6 @@ pub fn missing(data: &Dataset<'_>, layers: &Layers, layer: &Layer, rule: &Part) 
     Some(Missing { layer: layer.id.clone(), name: layer.name.clone(), why, impossible, absent })
 }
 
-/// What a reason begins with where the other side of a comparison is not in the run at all.
-
 /// The reason why a rule that compares has no value: no runtime of the other layers is in the run.
 fn alone(data: &Dataset<'_>, layers: &Layers, rule: &Part) -> Option<String> {
     let none = isomark_core::Params::new();

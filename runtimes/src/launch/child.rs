@@ -80,8 +80,10 @@ impl Child {
             all.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>()
         };
         let (argv, envp) = (pointers(&launch.args), pointers(&launch.env));
+        let parent = sys::Parent::this().map_err(|e| Error::os("open a descriptor of this thread", e))?;
         let plan = sys::Plan {
             flags: launch.namespaces,
+            parent,
             copied,
             into_cgroup: launch.into_cgroup.as_ref().map(AsRawFd::as_raw_fd),
             steps: &launch.steps,

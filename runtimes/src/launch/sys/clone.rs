@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use isomark_core::clock::monotonic_ns;
 
 use super::errno;
+use super::parent::Parent;
 use super::steps::take;
 use crate::launch::step::Step;
 
@@ -33,6 +34,7 @@ struct CloneArgs {
 /// What a launch needs in the form the kernel takes it.
 pub(in crate::launch) struct Plan<'a> {
     pub(in crate::launch) flags: u64,
+    pub(in crate::launch) parent: Parent,
     /// Whether the child gets a copy of the parent's memory instead of borrowing it.
     pub(in crate::launch) copied: bool,
     pub(in crate::launch) into_cgroup: Option<RawFd>,
@@ -220,7 +222,7 @@ fn walk(child: &Borrowed<'_>) -> (u32, i32) {
             // The filter may not allow this call; nothing can arrive between here and execve but SIGKILL.
             restore_signals(child.signals);
         }
-        if take(step) < 0 {
+        if take(step, &child.plan.parent) < 0 {
             return (number, errno());
         }
         child.word.stamp(number);

@@ -2,11 +2,13 @@
 
 mod clone;
 mod network;
+mod parent;
 mod steps;
 mod wait;
 
 pub(super) use clone::{Plan, Stack, Word, spawn};
 pub(crate) use network::{loopback_up, wake};
+pub(super) use parent::Parent;
 pub(crate) use wait::{adopt_descendants, share_memory};
 pub(super) use wait::{open, reap, signal};
 

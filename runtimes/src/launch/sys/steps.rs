@@ -7,14 +7,15 @@ use std::ffi::CStr;
 use std::os::fd::RawFd;
 
 use super::network::{loopback, wait};
+use super::parent::Parent;
 use super::{errno, set_errno};
 use crate::launch::step::Step;
 use crate::namespace::Network;
 
 /// Takes one step; negative on failure, with errno set.
-pub(super) fn take(step: &Step) -> i64 {
+pub(super) fn take(step: &Step, parent: &Parent) -> i64 {
     match step {
-        Step::DieWithParent(signal) => prctl(libc::PR_SET_PDEATHSIG, *signal as u64, 0),
+        Step::DieWithParent(signal) => die_with_parent(*signal, parent),
         Step::Descriptor { fd, to } => place(*fd, *to),
         Step::JoinGroup { dir, tasks, .. } => join_group(*dir, tasks),
         Step::WriteFile { path, bytes } => write_file(path, bytes),
@@ -36,6 +37,28 @@ pub(super) fn take(step: &Step) -> i64 {
         Step::NoNewPrivileges => prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0),
         Step::Seccomp(filter) => seccomp(filter),
     }
+}
+
+/// A parent that dies between the clone and this has no signal left to send: whoever asks for it looks once more. The
+/// kernel gives a child to its new parent before it reads what signal is wanted, so that another pid is proof. In a pid
+/// namespace of its own a child sees none at all (0); there the descriptor of the parent's thread tells.
+fn die_with_parent(signal: i32, parent: &Parent) -> i64 {
+    let set = prctl(libc::PR_SET_PDEATHSIG, signal as u64, 0);
+    if set < 0 {
+        return set;
+    }
+    // SAFETY: takes nothing and cannot fail.
+    let now = unsafe { libc::getppid() };
+    let mut seen = libc::pollfd { fd: parent.thread, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry that lives until the call returns, which it does at once.
+    let ended = unsafe { libc::poll(&raw mut seen, 1, 0) };
+    if ended == 0 && (now == 0 || now == parent.pid) {
+        return 0;
+    }
+    if ended >= 0 {
+        set_errno(libc::ESRCH);
+    }
+    -1
 }
 
 fn prctl(option: i32, value: u64, third: u64) -> i64 {

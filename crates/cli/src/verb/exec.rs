@@ -30,7 +30,10 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
         env.retain(|(known, _)| known != key);
         env.push((key.clone(), value.clone()));
     }
+    // Before anything is made: a probe starts processes too.
+    let signals = Signals::new([SIGINT, SIGTERM]).context("install signal handlers")?;
     let place = Place::take()?;
+    let asked = watch(signals, place.site());
     let shelf = super::shelf(place.site(), &args.guest)?;
     let (runtime, origin, cpu) = pick(&shelf, &args.runtime)?;
     if !shelf.is_built_in(&args.runtime.parse::<Variant>()?.runtime) {
@@ -48,7 +51,6 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
         huge_pages: true,
         deadline: args.deadline.unwrap_or(FOREVER),
     };
-    let asked = watch(place.site())?;
     let usage = once(runtime.as_ref(), &spec);
     while asked.load(Ordering::Relaxed) {
         // The instance ended because it was taken away: that thread ends this process, with the signal's own code.
@@ -104,8 +106,7 @@ fn has(identity: &Identity, ability: Ability) -> Result<(), String> {
 
 /// Ends the instance with this process when a signal asks for it: instances die with the harness, and what it made on
 /// the host is taken away first.
-fn watch(site: &isomark_core::Site) -> Result<Arc<AtomicBool>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("install signal handlers")?;
+fn watch(mut signals: Signals, site: &isomark_core::Site) -> Arc<AtomicBool> {
     let (dir, tag) = (site.dir().to_owned(), site.tag().to_owned());
     let asked = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&asked);
@@ -116,7 +117,7 @@ fn watch(site: &isomark_core::Site) -> Result<Arc<AtomicBool>> {
             std::process::exit(128 + signal);
         }
     });
-    Ok(asked)
+    asked
 }
 
 /// A program by path, or by name along `PATH`.

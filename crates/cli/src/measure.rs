@@ -133,6 +133,7 @@ pub(crate) fn carry_out(
         part: prepared.run.part,
         warmup: prepared.run.warmup,
         until: prepared.budget.map(|budget| began + budget),
+        precision: prepared.run.precision.is_some(),
         elsewhere: &elsewhere,
         stored: &prepared.stored,
     };

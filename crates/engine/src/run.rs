@@ -78,6 +78,8 @@ pub struct Setup<'a> {
     /// When the run is to be over: nothing begins that would take longer, and where there is not time for all, cells
     /// get fewer turns.
     pub until: Option<Instant>,
+    /// Whether precision ends cells. Blocks are a cap then that nobody means to reach: no time is divided among them.
+    pub precision: bool,
     /// Runtimes whose trials are carried out somewhere else, by name.
     pub elsewhere: &'a [(String, &'a dyn Elsewhere)],
     /// Trials that are stored already: they are not run again, and later ones must agree with them.
@@ -115,7 +117,7 @@ pub fn run(setup: &Setup<'_>, interrupt: &Interrupt, sink: &mut dyn Sink) -> Res
         if setup.until.is_some_and(|until| Instant::now() >= until) {
             return Ok(End::Budget);
         }
-        allot.divide(until.map(rest).filter(|_| !round.warmup));
+        allot.divide(until.map(rest).filter(|_| !round.warmup && !setup.precision));
         let (noise, before) = (Noise::begin(), on.done);
         for group in round.cells.chunk_by(|a, b| groups[*a] == groups[*b]) {
             let open = group.iter().copied().filter(|cell| open.holds(*cell)).collect::<Vec<_>>();

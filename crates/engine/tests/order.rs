@@ -324,6 +324,7 @@ impl<'a> Stage<'a> {
             part: None,
             warmup: plan.warmup,
             until: self.until,
+            precision: false,
             elsewhere: &[],
             stored: &stored(&self.done),
         };
@@ -520,6 +521,7 @@ fn a_runtime_that_has_gone_since_is_a_failed_row() {
         part: None,
         warmup,
         until,
+        precision: false,
         elsewhere: &[],
         stored: &stored(&done),
     };

@@ -88,7 +88,7 @@ impl Reply {
             return Err(WireError(format!("the payload refused: {text}")));
         }
         match line.strip_prefix("done") {
-            Some(rest) if rest.is_empty() || rest.starts_with(' ') => Self::fields(rest.trim_start()),
+            Some(rest) if rest.is_empty() || rest.starts_with(' ') => Self::fields(rest),
             _ => Err(WireError(format!("not a reply: {:?}", line.chars().take(80).collect::<String>()))),
         }
     }

@@ -324,7 +324,10 @@ pub(crate) fn require(found: &[Found<'_>], names: &[String]) -> Result<()> {
 
 fn tell(args: &args::Run, folder: &Folder, run: &Run, end: End) -> Result<()> {
     let options = Options { templates: args.templates.clone(), language: args.lang.clone() };
-    let summary = isomark_report::render(folder, run, &options)?;
+    let summary = isomark_report::render(folder, run, &options).with_context(|| {
+        let dir = folder.dir().display();
+        format!("what was measured is kept; mend the cause and render it with isomark report {dir}")
+    })?;
     let mut out = std::io::stdout().lock();
     match args.format {
         Format::Json => serde_json::to_writer_pretty(&mut out, &summary)?,

@@ -61,7 +61,7 @@ fn a_full_disk_keeps_what_was_measured() {
         skip!("root", "a disk that fills up takes root and unshare(1)");
     }
     ground.write("straits.toml", PLAN);
-    let script = "mkdir full && mount -t tmpfs -o size=96k none full || exit 99
+    let script = "mkdir full && mount -t tmpfs -o size=64k none full || exit 99
         \"$0\" run -q --plan straits.toml --runtime process --out full/r; echo first $?
         cp full/r/samples.jsonl kept
         mount -o remount,size=64m full && \"$0\" report full/r >/dev/null && \"$0\" run -q --resume full/r >/dev/null

@@ -13,13 +13,14 @@ use crate::error::Error;
 use crate::sys::{host, kvm};
 
 /// Calls without conditions: none of them opens, connects, starts or traces anything.
-const FREE: [libc::c_long; 17] = [
+const FREE: [libc::c_long; 18] = [
     libc::SYS_exit_group,
     libc::SYS_clock_gettime,
     libc::SYS_nanosleep,
     libc::SYS_clock_nanosleep,
     libc::SYS_restart_syscall,
     libc::SYS_poll,
+    libc::SYS_sched_yield,
     libc::SYS_getrandom,
     libc::SYS_getrusage,
     libc::SYS_munmap,

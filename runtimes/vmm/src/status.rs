@@ -50,12 +50,14 @@ impl Status {
         self.exits += 1;
     }
 
-    /// Tells that the program is about to write for the first time.
-    pub fn first_write(&mut self) {
-        if !self.wrote {
+    /// Tells that the program is about to write for the first time, and whether it is.
+    pub fn first_write(&mut self) -> bool {
+        let first = !self.wrote;
+        if first {
             self.wrote = true;
             self.step("first-write");
         }
+        first
     }
 
     /// Tells where guest memory lies in this process.

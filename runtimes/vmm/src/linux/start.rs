@@ -145,7 +145,9 @@ fn to_end(vcpu: &mut VcpuFd, board: &mut Board<'_>, status: &mut Status) -> End 
         };
         match meant {
             Meant::Nothing | Meant::Said(Said::Took(_)) => {}
-            Meant::FirstWrite => status.first_write(),
+            Meant::FirstWrite => {
+                status.first_write();
+            }
             Meant::Said(Said::Init) => status.step("init"),
             Meant::Said(Said::Program) => status.step("program"),
             Meant::Said(Said::End(end)) => return end,

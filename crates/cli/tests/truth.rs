@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy's exception for tests does not see the helpers of this file")]
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use isomark_core::payload::{Job, Probe, Reply};
@@ -98,7 +99,10 @@ fn isolation_of(passes: Censor, kind: Kind, kernel: Option<&'static str>) -> (Lo
     let runtime = Censored { inner: Process::new(&site), passes, kind, kernel };
     let (identity, params) = (runtime.probe().unwrap(), Params::new());
     let scenario = SHELF.iter().find(|s| s.name == "isolation").unwrap();
-    let trial = Trial::new(&runtime, &identity, &params, &bench);
+    // Names on the host are drawn from a trial's seed: two at once must not plant the same ones.
+    static SEEDS: AtomicU64 = AtomicU64::new(1);
+    let seed = SEEDS.fetch_add(1, Ordering::Relaxed);
+    let trial = Trial::new(&runtime, &identity, &params, &bench).seeded(seed);
     (scenario.iterate)(&trial).unwrap();
     let log = trial.finish();
     let left = std::fs::read_dir(site.dir()).unwrap().flatten();

@@ -8,12 +8,16 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::thread::sleep;
 use std::time::Duration;
 
 use isomark_core::payload::{Job, Probe, READY, Reply, answers, canary};
 use isomark_core::{Error, Trial, planted};
 
 use super::wrong;
+
+/// How often a program whose file is busy is tried again.
+const BUSY_TRIES: u32 = 100;
 
 /// A name, the probe that finds it, and what it must tell to be found.
 pub(super) type Canary = (&'static str, Probe, Option<Vec<u8>>);
@@ -123,6 +127,17 @@ impl Drop for Plants {
     }
 }
 
+/// Another thread's child, cloned while the program's file was written, holds that open until it has executed.
+fn patient(command: &mut Command) -> std::io::Result<Child> {
+    for _ in 0..BUSY_TRIES {
+        match command.spawn() {
+            Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => sleep(Duration::from_millis(2)),
+            done => return done,
+        }
+    }
+    command.spawn()
+}
+
 /// A payload outside of every box.
 struct Outsider {
     child: Child,
@@ -140,7 +155,7 @@ impl Outsider {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let mut child = command.spawn().map_err(|e| Error::os("start the canary process", e))?;
+        let mut child = patient(&mut command).map_err(|e| Error::os("start the canary process", e))?;
         let (jobs, output) = (child.stdin.take(), child.stdout.take());
         let outsider = Self { child, jobs, lines: lines(output), deadline };
         match outsider.line()? {

@@ -5,7 +5,7 @@
 
 use isomark_core::payload::{Isa, Job, Kernel, Kind, kernel, wire::WireError};
 use isomark_core::trial::DEFAULT_MEMORY;
-use isomark_core::{Ability, Bench, Error, Metric, Params, Refusal, Scenario, Trial};
+use isomark_core::{Ability, Bench, Error, Metric, Params, Refusal, Scenario, Trial, Unavailable, features};
 
 use crate::given::{self, Is};
 
@@ -51,7 +51,8 @@ fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
         Refusal::Input(format!("throughput: kernel {given} is none of {}", known()))
     })?;
     let isa = if kernel.vectorised { params.text("isa").unwrap_or("auto") } else { "baseline" };
-    isa.parse::<Isa>().map_err(|e| Refusal::Input(format!("throughput: {e}")))?;
+    let path = isa.parse::<Isa>().map_err(|e| Refusal::Input(format!("throughput: {e}")))?;
+    offered(path, features::best_path()).map_err(Refusal::Host)?;
     let n = match (params.number("n"), params.number("llc")) {
         (Some(n), _) => n,
         (None, Some(times)) => (times.saturating_mul(bench.llc) / 8).checked_next_power_of_two().unwrap_or(0),
@@ -69,6 +70,15 @@ fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
     Ok(params.iter().filter(|(key, _)| *key != "llc").fold(settled, |all, (key, value)| {
         if all.get(key).is_some() { all } else { all.with(key, value.clone()) }
     }))
+}
+
+/// No instance has a path that the CPU below it lacks. What an instance lacks besides is told by the payload in it.
+fn offered(path: Isa, best: Isa) -> Result<(), Unavailable> {
+    if path == Isa::Auto || path <= best {
+        return Ok(());
+    }
+    let reason = format!("this CPU has no {path}; the best that it has is {best}");
+    Err(Unavailable::new(reason, "nothing to do on this host; another can"))
 }
 
 /// Memory that an instance needs for a kernel of this size, in bytes, as a power of two; none if no host has so much.
@@ -111,4 +121,26 @@ fn iterate(trial: &Trial<'_>) -> Result<(), Error> {
     }
     sandbox.stop()?;
     sandbox.remove()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_the_cpu_lacks_is_skipped_with_what_it_has() {
+        let all = [Isa::Baseline, Isa::Avx2, Isa::Avx512];
+        for (at, best) in all.into_iter().enumerate() {
+            assert_eq!(offered(Isa::Auto, best), Ok(()));
+            for (asked, path) in all.into_iter().enumerate() {
+                match offered(path, best) {
+                    Ok(()) => assert!(asked <= at, "{path} on {best}"),
+                    Err(why) => {
+                        assert!(asked > at, "{path} on {best}");
+                        assert_eq!(why.reason, format!("this CPU has no {path}; the best that it has is {best}"));
+                    }
+                }
+            }
+        }
+    }
 }

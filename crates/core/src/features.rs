@@ -8,9 +8,22 @@
 use std::fmt;
 use std::str::FromStr;
 
-use isomark_payload::Reply;
+use isomark_payload::{Isa, Reply};
 
 use crate::error::Error;
+
+/// The best instruction-set path of the payload that this CPU has and its operating system enables.
+#[must_use]
+pub fn best_path() -> Isa {
+    use std::arch::is_x86_feature_detected as has;
+    let avx512 =
+        has!("avx512f") && has!("avx512vl") && has!("avx512bw") && has!("avx512dq") && has!("avx512cd");
+    match (avx512, has!("avx2") && has!("fma")) {
+        (true, _) => Isa::Avx512,
+        (false, true) => Isa::Avx2,
+        (false, false) => Isa::Baseline,
+    }
+}
 
 /// One bit of CPUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

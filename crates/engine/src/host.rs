@@ -41,7 +41,7 @@ pub fn read(probed: Probed) -> Host {
         cgroup: cgroup_layout(&fs::read_to_string("/proc/self/mounts").unwrap_or_default()).into(),
         hypervisor: hypervisor(&cpuinfo),
         tsc_hz: probed.tsc_hz,
-        isa: best_isa().into(),
+        isa: isomark_core::features::best_path().word().into(),
         user: if nix::unistd::geteuid().is_root() { "root".into() } else { "user".into() },
         warnings: warnings(&facts, &cpuinfo),
         facts,
@@ -97,18 +97,6 @@ fn cgroup_layout(mounts: &str) -> &'static str {
         (true, false) => "v1",
         (false, true) => "v2",
         (false, false) => "none",
-    }
-}
-
-/// The best instruction-set path of the payload that this CPU has.
-fn best_isa() -> &'static str {
-    use std::arch::is_x86_feature_detected as has;
-    let avx512 =
-        has!("avx512f") && has!("avx512vl") && has!("avx512bw") && has!("avx512dq") && has!("avx512cd");
-    match (avx512, has!("avx2") && has!("fma")) {
-        (true, _) => "avx512",
-        (false, true) => "avx2",
-        (false, false) => "baseline",
     }
 }
 

@@ -107,6 +107,7 @@ fn advice(kind: &str) -> String {
         "timeout" => stored("do_wait", &[]),
         "input" => stored("do_mend", &[]),
         "clean-up" => stored("do_look", &[]),
+        "unsupported" => stored("do_none", &[]),
         _ => stored("do_doctor", &[]),
     }
 }

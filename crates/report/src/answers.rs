@@ -9,7 +9,7 @@ use crate::fmt;
 use crate::reference::REFERENCE;
 use crate::stats::verdict::Verdict;
 use crate::summary::{Column, Figure, Number, Row, Summary};
-use crate::words::{comma, listed, say, tell};
+use crate::words::{comma, find, listed, say, tell};
 
 /// The figure's value with its unit.
 #[must_use]
@@ -87,7 +87,7 @@ fn clause(column: &Column, figure: &Figure) -> Option<String> {
     let unsure = figure.verdict == Some(Verdict::Inconclusive);
     let about = if unsure { say("answer.about") } else { String::new() };
     match (figure.ratio, figure.difference) {
-        _ if figure.verdict == Some(Verdict::Equivalent) => Some(say(same)),
+        _ if figure.verdict == Some(Verdict::Equivalent) => Some(alike(say(same), figure)),
         (Some(_), _) => Some(tell(times, &[("about", &about), ("ratio", &ratio(figure))])),
         (None, Some(Number(0.0))) => Some(say(same)),
         (None, Some(Number(apart))) => {
@@ -96,6 +96,35 @@ fn clause(column: &Column, figure: &Figure) -> Option<String> {
         }
         (None, None) => None,
     }
+}
+
+/// "weighs the same in memory (+68.0 KiB)": sizes are judged by how far they are apart, and what is many times as large may
+/// count as the same.
+fn alike(same: String, figure: &Figure) -> String {
+    let near = figure.ratio.is_some_and(|ratio| (0.95..=1.05).contains(&ratio));
+    match figure.difference.filter(|apart| figure.unit == "byte" && !near && apart.0 != 0.0) {
+        Some(Number(apart)) => format!("{same} ({})", fmt::difference(&figure.unit, apart, None)),
+        None => same,
+    }
+}
+
+/// What a column of the headline table shows: its metric in words, and which cells of its scenario answer for it.
+pub(crate) fn asked(summary: &Summary, at: usize, column: &Column) -> String {
+    let what = find("metric", &column.what).unwrap_or_else(|| column.what.clone());
+    // These say it themselves, or rest on many cells.
+    if matches!(&*column.scenario, "memory" | "disk" | "throughput" | "program") {
+        return what;
+    }
+    let mut all: Vec<&isomark_core::Params> = Vec::new();
+    for cell in summary.scenario(&column.scenario) {
+        if !all.contains(&&cell.params) {
+            all.push(&cell.params);
+        }
+    }
+    let figure = summary.headline.rows.iter().find_map(|row| row.figures.get(at)?.as_ref());
+    let place = figure.and_then(|figure| all.iter().position(|params| **params == figure.params));
+    let heading = place.and_then(|place| crate::charts::params::headings(&all).into_iter().nth(place));
+    comma(&std::iter::once(what).chain(heading).filter(|text| !text.is_empty()).collect::<Vec<_>>())
 }
 
 /// The answer of one scenario: every runtime's figure with its ratio.
@@ -110,7 +139,7 @@ pub fn of_scenario(summary: &Summary, scenario: &str) -> String {
     if said.is_empty() {
         return say("answer.not_measured");
     }
-    let what = fmt::clean(&columns[at].what);
+    let what = fmt::clean(&asked(summary, at, &columns[at]));
     let mut text = tell("answer.scenario", &[("what", &capital(&what)), ("said", &comma(&said))]);
     if scenario == "throughput" {
         text.push_str(&system_calls(summary, scenario));

@@ -3,6 +3,7 @@
 //! Samples grouped by cell and metric. Warm-ups are left out, failures are counted and kept in words, nothing is
 //! dropped for its value. Two cells are paired by block and by nothing else.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use isomark_core::record::{Block, Failure, Outcome, Run, Sample};
@@ -101,11 +102,31 @@ impl<'r> Dataset<'r> {
     pub fn pairs(&self, cell: usize, base: usize, metric: &str) -> Vec<(u32, (f64, f64))> {
         let series = |at: usize| self.cells.get(at).and_then(|c| c.series.get(metric));
         let (Some(ours), Some(theirs)) = (series(cell), series(base)) else { return Vec::new() };
-        // Last one wins within a block on either side; a block has one trial of a cell.
-        let theirs: BTreeMap<u32, f64> = theirs.iter().copied().collect();
-        let ours: BTreeMap<u32, f64> = ours.iter().copied().collect();
-        ours.into_iter().filter_map(|(block, x)| Some((block, (x, *theirs.get(&block)?)))).collect()
+        paired(ours, theirs)
     }
+}
+
+/// Two series that ascend by block, read side by side. Last one wins within a block on either side; a block has one trial
+/// of a cell.
+fn paired(ours: &[(u32, f64)], theirs: &[(u32, f64)]) -> Vec<(u32, (f64, f64))> {
+    let mut pairs = Vec::with_capacity(ours.len().min(theirs.len()));
+    let (mut our, mut their) = (0, 0);
+    while let (Some((block, _)), Some((other, _))) = (ours.get(our), theirs.get(their)) {
+        match block.cmp(other) {
+            Ordering::Less => our += 1,
+            Ordering::Greater => their += 1,
+            Ordering::Equal => {
+                (our, their) = (beyond(ours, our, *block), beyond(theirs, their, *block));
+                pairs.push((*block, (ours[our - 1].1, theirs[their - 1].1)));
+            }
+        }
+    }
+    pairs
+}
+
+/// Where the values of a block end.
+fn beyond(series: &[(u32, f64)], from: usize, block: u32) -> usize {
+    from + series[from..].iter().take_while(|(at, _)| *at == block).count()
 }
 
 impl Observed {
@@ -143,7 +164,7 @@ impl Observed {
             self.phases.entry(phase).or_default().push(ns as f64);
         }
         let (first, mut before) = (sample.steps.first().map(|(name, _)| name), 0);
-        for (at, (name, ns)) in sample.steps.iter().enumerate() {
+        for (at, (name, ns)) in in_time(&sample.steps).into_iter().enumerate() {
             let known = self.steps.iter().position(|step| step.name == *name);
             let known = known.unwrap_or_else(|| {
                 self.steps.push(Told { name: name.clone(), ..Told::default() });
@@ -174,5 +195,68 @@ impl Observed {
         self.series
             .get(metric)
             .map_or_else(Vec::new, |series| series.iter().map(|(_, value)| *value).collect())
+    }
+}
+
+/// The steps of each instance in the order of time. A parent that is suspended until its child has called `execve` tells of
+/// that only when it runs again, which may be after the child's first own words.
+fn in_time(steps: &[(String, u64)]) -> Vec<&(String, u64)> {
+    let mut all: Vec<&(String, u64)> = steps.iter().collect();
+    let first = steps.first().map(|(name, _)| name);
+    let mut from = 0;
+    for to in 1..=all.len() {
+        // The first step of all is told again where another instance begins.
+        if to == all.len() || Some(&all[to].0) == first {
+            all[from..to].sort_by_key(|(_, ns)| *ns);
+            from = to;
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn steps(all: &[(&str, u64)]) -> Vec<(String, u64)> {
+        all.iter().map(|(name, ns)| ((*name).to_owned(), *ns)).collect()
+    }
+
+    #[test]
+    fn steps_are_in_the_order_of_time_within_each_instance() {
+        let told = steps(&[
+            ("clone", 10),
+            ("execve", 90),
+            ("main", 40),
+            ("clone", 200),
+            ("main", 230),
+            ("execve", 220),
+        ]);
+        let names: Vec<(&str, u64)> =
+            in_time(&told).into_iter().map(|(name, ns)| (name.as_str(), *ns)).collect();
+        let wanted =
+            [("clone", 10), ("main", 40), ("execve", 90), ("clone", 200), ("execve", 220), ("main", 230)];
+        assert_eq!(names, wanted);
+        assert!(in_time(&[]).is_empty());
+    }
+
+    fn series() -> impl Strategy<Value = Vec<(u32, f64)>> {
+        prop::collection::vec((0_u32..30, -1e3..1e3_f64), 0..60).prop_map(|mut all| {
+            all.sort_by_key(|(block, _)| *block);
+            all
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_are_paired_as_maps_pair_them(ours in series(), theirs in series()) {
+            let base: BTreeMap<u32, f64> = theirs.iter().copied().collect();
+            let own: BTreeMap<u32, f64> = ours.iter().copied().collect();
+            let wanted: Vec<(u32, (f64, f64))> =
+                own.into_iter().filter_map(|(block, x)| Some((block, (x, *base.get(&block)?)))).collect();
+            prop_assert_eq!(paired(&ours, &theirs), wanted);
+        }
     }
 }

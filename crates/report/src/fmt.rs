@@ -50,7 +50,12 @@ pub fn scale(unit: &str, magnitude: f64) -> Scale {
         "byte/s" => pick(&[(1.0, "B/s"), (1e3, "kB/s"), (1e6, "MB/s"), (1e9, "GB/s"), (1e12, "TB/s")]),
         _ => {
             let mut scale = pick(&[(1.0, ""), (1e3, "k "), (1e6, "M "), (1e9, "G "), (1e12, "T ")]);
-            scale.unit.push_str(&clean(unit));
+            // Several of them in a second: `1.26 k instances/s`.
+            let plain = |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphabetic());
+            match unit.strip_suffix("/s").filter(plain) {
+                Some(word) => scale.unit.push_str(&format!("{word}s/s")),
+                None => scale.unit.push_str(&clean(unit)),
+            }
             scale
         }
     }
@@ -68,7 +73,9 @@ pub fn decimals(value: f64, ci95: Option<[f64; 2]>) -> usize {
         Some([low, high]) if high > low => -exponent((high - low) / 4.0),
         _ => 2 - lead,
     };
-    usize::try_from(wanted.clamp(1 - lead, 3 - lead)).unwrap_or(0)
+    // Zero has no first digit that would have to be shown.
+    let least = if value == 0.0 { 0 } else { 1 - lead };
+    usize::try_from(wanted.clamp(least, 3 - lead)).unwrap_or(0)
 }
 
 /// A quantity with its unit: `1.23 ms`.
@@ -80,7 +87,7 @@ pub fn decimals(value: f64, ci95: Option<[f64; 2]>) -> usize {
 /// ```
 #[must_use]
 pub fn quantity(unit: &str, value: f64, ci95: Option<[f64; 2]>) -> String {
-    let scale = scale(unit, value);
+    let scale = scale(unit, magnitude(value, ci95));
     let text = scale.write(value, digits(&scale, value, ci95));
     scale.join(&text)
 }
@@ -103,9 +110,17 @@ pub fn difference(unit: &str, apart: f64, ci95: Option<[f64; 2]>) -> String {
 /// An interval without a unit, on the scale and with the digits of its value: `1.18–1.27`.
 #[must_use]
 pub fn interval(unit: &str, value: f64, ci95: [f64; 2]) -> String {
-    let scale = scale(unit, value);
+    let scale = scale(unit, magnitude(value, Some(ci95)));
     let decimals = digits(&scale, value, Some(ci95));
     format!("{}–{}", scale.write(ci95[0], decimals), scale.write(ci95[1], decimals))
+}
+
+/// What decides about the unit: the value, or the ends of its interval where it is zero.
+fn magnitude(value: f64, ci95: Option<[f64; 2]>) -> f64 {
+    match ci95 {
+        Some([low, high]) if value == 0.0 => low.abs().max(high.abs()),
+        _ => value,
+    }
 }
 
 fn digits(scale: &Scale, value: f64, ci95: Option<[f64; 2]>) -> usize {
@@ -131,7 +146,11 @@ pub fn ratio(value: f64, ci95: Option<[f64; 2]>) -> String {
 #[must_use]
 pub fn ratio_interval(value: f64, ci95: [f64; 2]) -> String {
     let decimals = ratio_decimals(value, Some(ci95));
-    format!("{}–{}", plain(ci95[0], decimals), plain(ci95[1], decimals))
+    // A ratio is never zero: the low end of a wide interval keeps its first digit.
+    let (low, first) = (plain(ci95[0], decimals), self::decimals(ci95[0], None));
+    let nothing = !low.contains(|c: char| matches!(c, '1'..='9'));
+    let low = if nothing && ci95[0] > 1e-9 { plain(ci95[0], first.saturating_sub(2)) } else { low };
+    format!("{low}–{}", plain(ci95[1], decimals))
 }
 
 /// Four digits matter close to 1 only: nobody decides by the difference of 0.610 and 0.6097.
@@ -203,8 +222,9 @@ mod tests {
         check("byte", -2048.0, None, "-2.00 KiB");
         check("flop/s", 48.7e9, None, "48.7 GFLOP/s");
         check("byte/s", 12.34e9, None, "12.3 GB/s");
-        check("key/s", 31.2e6, None, "31.2 M key/s");
-        check("call/s", 950.0, None, "950 call/s");
+        check("key/s", 31.2e6, None, "31.2 M keys/s");
+        check("call/s", 950.0, None, "950 calls/s");
+        check("µ/s", 950.0, None, "950 µ/s");
         check("share", 0.4828, None, "48.3 %");
         check("share", 1.0, Some([1.0, 1.0]), "100 %");
         check("share", 0.0004, None, "0.0400 %");
@@ -230,6 +250,11 @@ mod tests {
         assert_eq!(ratio(0.0123, None), "0.0123×");
         assert_eq!(ratio_interval(3.871, [3.71, 4.02]), "3.71–4.02");
         assert_eq!(interval("ns", 1_234_567.0, [1_180_000.0, 1_270_000.0]), "1.18–1.27");
+        assert_eq!(ratio_interval(11.2, [0.031, 36.4]), "0.03–36");
+        // Zero has no unit of its own; its interval has.
+        check("byte", 0.0, Some([-39_680.0, 930_523.0]), "0 KiB");
+        assert_eq!(interval("byte", 0.0, [-39_680.0, 930_523.0]), "-39–909");
+        check("byte", 0.0, Some([0.0, 0.0]), "0 B");
     }
 
     #[test]

@@ -101,7 +101,9 @@ fn figure(given: &Given<'_>, record: &RuntimeRecord, column: &Column, marginal: 
 /// How well a cell stands for its scenario.
 fn rank(params: &Params, provision: Option<&String>, marginal: bool) -> u32 {
     let many = params.number("instances").is_some_and(|n| n > 1);
-    u32::from(many == marginal) * 4
+    // A snapshot or a pool is another way of running a thing, which only some runtimes have.
+    u32::from(matches!(params.text("origin"), None | Some("fresh"))) * 8
+        + u32::from(many == marginal) * 4
         + u32::from(matches!(params.text("load"), None | Some("idle"))) * 2
         + u32::from(params.text("cache") != Some("cold"))
         + u32::from(params.text("provision").is_none_or(|p| Some(p) == provision.map(String::as_str)))

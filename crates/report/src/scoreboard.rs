@@ -47,6 +47,8 @@ pub struct ClaimView {
     pub class: String,
     /// For a newcomer.
     pub says: String,
+    /// Why the verdict is what it is, in a sentence; empty where nothing was measured.
+    pub reason: String,
     /// Layers that were not measured.
     pub absent: String,
     /// Measured values, one a layer.
@@ -161,6 +163,7 @@ fn claim(claim: &Claim) -> ClaimView {
         verdict,
         class,
         says: fmt::clean(claim.says.strip_suffix(&*absent).unwrap_or(&claim.says)),
+        reason: reason(claim),
         absent: if claim.says.ends_with(&*absent) { absent } else { String::new() },
         measured,
         more,
@@ -168,6 +171,22 @@ fn claim(claim: &Claim) -> ClaimView {
         sources: claim.published.iter().map(published).collect(),
         rules: claim.measured.parts.iter().map(rule).collect(),
     }
+}
+
+/// Why the verdict is what it is: what decided in each layer, the same reason once.
+fn reason(claim: &Claim) -> String {
+    let parts = || claim.measured.parts.iter().filter(|part| !part.reported);
+    let agree = parts().flat_map(|part| &part.layers).any(|layer| layer.verdict == claim.verdict);
+    let layers = parts().flat_map(|part| &part.layers);
+    let deciding = layers.filter(|layer| !agree || layer.verdict == claim.verdict);
+    let mut reasons: Vec<&str> = Vec::new();
+    for why in deciding.filter_map(|layer| layer.decided()).map(|point| point.why.as_str()) {
+        if !why.is_empty() && !reasons.contains(&why) {
+            reasons.push(why);
+        }
+    }
+    let why = fmt::clean(&reasons.join(&say("list.semicolon")));
+    if why.is_empty() { why } else { tell("claims.reason", &[("why", &why)]) }
 }
 
 /// The verdict in words and its class; a claim that the run left out has none.
@@ -186,8 +205,13 @@ fn value(part: &PartOutcome, layer: &LayerOutcome, several: bool) -> Option<Valu
     let mut what =
         if several { format!("{}{}", data(&part.about), say("list.comma")) } else { String::new() };
     what.push_str(&data(&layer.name));
-    let mut names: Vec<&str> = layer.points.iter().map(|point| point.runtime.as_str()).collect();
-    names.dedup();
+    // One runtime stands here with every choice of parameters: it is named once.
+    let mut names: Vec<&str> = Vec::new();
+    for point in &layer.points {
+        if !names.contains(&point.runtime.as_str()) {
+            names.push(&point.runtime);
+        }
+    }
     what.push_str(&format!(" ({})", fmt::clean(&names.join(", "))));
     if let Some(against) = &layer.against {
         what.push_str(&tell("claims.against", &[("layer", against)]));

@@ -27,6 +27,8 @@ pub struct Table {
     pub rows: Vec<Line>,
     /// Rows that it would have had, where the page has no room for all.
     pub of: Option<usize>,
+    /// What cells refer to by number, from 1 on.
+    pub notes: Vec<String>,
 }
 
 /// Title of a column.
@@ -60,8 +62,13 @@ pub struct Entry {
     pub sort: String,
     /// A verdict, for its colour.
     pub verdict: String,
-    /// Why it is so, for a pointer over it.
-    pub tip: String,
+    /// Why it is so: a note below the table by its number; 0 for none.
+    pub note: usize,
+    /// Whether it is a sentence, which may take several lines.
+    pub long: bool,
+    /// The note itself, until it has a number.
+    #[serde(skip)]
+    why: String,
 }
 
 impl Entry {
@@ -77,6 +84,26 @@ impl Entry {
     }
 }
 
+/// Gives the reasons of verdicts their numbers: few reasons stand for many rows, and paper has no pointer.
+fn noted(mut table: Table) -> Table {
+    for cell in table.rows.iter_mut().flat_map(|row| &mut row.cells) {
+        cell.note = number_of(&mut table.notes, &cell.why);
+    }
+    table
+}
+
+/// The number of a note, which is added if it is new; 0 for an empty one.
+pub(crate) fn number_of(notes: &mut Vec<String>, note: &str) -> usize {
+    if note.is_empty() {
+        return 0;
+    }
+    let at = notes.iter().position(|known| known == note).unwrap_or_else(|| {
+        notes.push(note.to_owned());
+        notes.len() - 1
+    });
+    at + 1
+}
+
 /// Rows that a table of details has at most: a page of every number of a large run would be slow to read and to load.
 const ROWS: usize = 300;
 
@@ -84,7 +111,9 @@ const ROWS: usize = 300;
 fn shortened(mut table: Table) -> Table {
     table.of = Some(table.rows.len()).filter(|rows| *rows > ROWS);
     table.rows.truncate(ROWS);
-    table
+    // Notes to rows that are gone are gone with them.
+    table.notes.clear();
+    noted(table)
 }
 
 /// A table's name as a fragment of an address: it stays the same from run to run.
@@ -146,7 +175,12 @@ fn metrics(run: &Run, summary: &Summary, wanted: &[Wanted<'_>], caption: &str, n
     let cells: Vec<&CellSummary> = wanted.iter().map(|(cell, _)| *cell).collect();
     let (varying, constant) = parameters(&cells);
     let present = |has: fn(&MetricSummary) -> bool| wanted.iter().any(|(_, m)| m.is_some_and(has));
+    let apart = |(cell, metric): &Wanted<'_>| {
+        let floor = crate::reference::is_floor(run, &cell.runtime);
+        !floor && metric.and_then(|m| m.versus.as_ref()).and_then(widened).is_some()
+    };
     let shape = Shape {
+        widened: wanted.iter().any(apart),
         varying,
         named,
         p95: present(|m| m.p95.is_some() && m.unit == "ns"),
@@ -158,7 +192,7 @@ fn metrics(run: &Run, summary: &Summary, wanted: &[Wanted<'_>], caption: &str, n
     let caption = if constant.is_empty() { caption.to_owned() } else { format!("{caption} ({constant})") };
     let columns = shape.columns();
     let rows = wanted.iter().map(|(cell, metric)| shape.row(run, summary, cell, *metric, columns.len()));
-    Table { caption, rows: rows.collect(), columns, ..Table::default() }
+    noted(Table { caption, rows: rows.collect(), columns, ..Table::default() })
 }
 
 /// Names of parameters that differ between cells, and the others in words.
@@ -193,6 +227,7 @@ struct Shape {
     named: bool,
     p95: bool,
     versus: bool,
+    widened: bool,
     quiet: bool,
     floor: bool,
     failed: bool,
@@ -208,6 +243,7 @@ impl Shape {
         if self.versus {
             all.extend([("times_process", true), ("interval", true), ("verdict", false)]);
         }
+        all.extend(self.widened.then_some(("widened", true)));
         all.extend(self.quiet.then_some(("times_quiet", true)));
         all.extend(self.floor.then_some(("times_floor", true)));
         all.push(("n", true));
@@ -258,18 +294,21 @@ impl Shape {
                 None => cells.extend([blank(), blank(), Entry::default()]),
             }
         }
+        let versus = metric.versus.as_ref().filter(|_| !floor);
+        if self.widened {
+            let band = versus.and_then(widened);
+            cells.push(band.map_or_else(blank, |band| Entry::number(format!("± {}", percent(band)), band)));
+        }
         if self.quiet {
-            let quiet = metric.versus.as_ref().filter(|_| !floor).and_then(|versus| versus.quiet);
-            cells.push(quiet.map_or_else(blank, |quiet| Entry {
-                tip: format!("n = {}", quiet.n),
-                ..Entry::number(with_interval(quiet.ratio, quiet.ci95), quiet.ratio)
+            let quiet = versus.and_then(|versus| versus.quiet);
+            cells.push(quiet.map_or_else(blank, |quiet| {
+                let text = with_interval(quiet.ratio, quiet.ci95);
+                Entry::number(format!("{text}, n = {}", quiet.n), quiet.ratio)
             }));
         }
         if self.floor {
-            let floor = metric.floor.as_ref().map(|f| Entry {
-                tip: fmt::clean(&f.runtime),
-                ..Entry::number(fmt::ratio(f.ratio, f.ci95), f.ratio)
-            });
+            let floor = metric.floor.as_ref();
+            let floor = floor.map(|f| Entry::number(fmt::ratio(f.ratio, f.ci95), f.ratio));
             cells.push(floor.unwrap_or_else(blank));
         }
         cells.push(Entry::number(metric.n.to_string(), metric.n as f64));
@@ -277,6 +316,19 @@ impl Shape {
             cells.push(Entry::number(metric.failed.to_string(), metric.failed as f64));
         }
     }
+}
+
+/// The A/A band that a verdict was judged against, where it is wider than the region of equivalence.
+fn widened(versus: &crate::summary::Versus) -> Option<f64> {
+    versus.band.filter(|band| *band > versus.region.relative)
+}
+
+/// Why a ratio far from 1 counts as equal, where that is so: sizes are judged by how far they are apart.
+pub(crate) fn by_size(versus: &crate::summary::Versus) -> Option<String> {
+    let least = versus.region.absolute?;
+    let far = versus.ratio.is_none_or(|ratio| ratio.ln().abs() > versus.region.relative.ln_1p());
+    let equal = versus.verdict == crate::stats::verdict::Verdict::Equivalent;
+    (equal && far).then(|| tell("table.by_size", &[("amount", &fmt::quantity("byte", least, None))]))
 }
 
 fn with_interval(ratio: f64, ci95: Option<[f64; 2]>) -> String {
@@ -313,18 +365,9 @@ fn compared(metric: &MetricSummary, versus: &crate::summary::Versus) -> [Entry; 
         (None, None) => (Entry::words("~"), "~".to_owned()),
     };
     let word = versus.verdict.word().to_owned();
-    let band = versus.band.filter(|band| *band > versus.region.relative);
-    let widened = band.map(|band| tell("table.widened", &[("band", &percent(band))]));
-    let tip = versus
-        .why
-        .as_deref()
-        .map(fmt::clean)
-        .into_iter()
-        .chain(widened)
-        .collect::<Vec<_>>()
-        .join(&say("list.semicolon"));
+    let why = versus.why.as_deref().map(fmt::clean).or_else(|| by_size(versus)).unwrap_or_default();
     let text = named("word", &word);
-    [ratio, Entry::words(interval), Entry { text, verdict: word, tip, ..Entry::default() }]
+    [ratio, Entry::words(interval), Entry { text, verdict: word, why, ..Entry::default() }]
 }
 
 /// What the controls show: the headline metrics, or all of them.
@@ -339,17 +382,23 @@ pub fn controls(summary: &Summary, headline: bool) -> Table {
     names.extend(if headline { None } else { Some(("metric", false)) });
     names.extend([("control", false), ("ratio", true), ("interval", true), ("band", true)]);
     names.extend([("drawn", true), ("blocked_p", true), ("n", true), ("verdict", false)]);
+    let reasons = wanted.iter().any(|control| control.why.is_some());
+    names.extend(reasons.then_some(("why", false)));
     let row = |control: &&Control| {
         let mut cells = vec![Entry::words(fmt::clean(&control.scenario))];
         cells.extend(parted.then(|| Entry::words(words(&control.params))));
         cells.extend((!headline).then(|| Entry::words(fmt::clean(&control.metric))));
         cells.push(Entry::words(fmt::clean(&named("label", &control.label))));
         cells.extend(told(control));
+        // No two of them are alike: they stand in their rows.
+        let why = || control.why.as_deref().map(fmt::clean).unwrap_or_default();
+        cells.extend(reasons.then(|| Entry { long: true, ..Entry::words(why()) }));
         Line { ink: ink(summary, &control.runtime), runtime: fmt::clean(&control.runtime), cells, span: 1 }
     };
     let caption = if headline { say("controls.caption") } else { say("controls.all") };
     let anchor = anchor("controls", if headline { "headline" } else { "metrics" });
-    Table { anchor, caption, columns: titles(&names), of: None, rows: wanted.iter().map(row).collect() }
+    let rows = wanted.iter().map(row).collect();
+    Table { anchor, caption, columns: titles(&names), rows, ..Table::default() }
 }
 
 fn told(control: &Control) -> Vec<Entry> {
@@ -367,7 +416,6 @@ fn told(control: &Control) -> Vec<Entry> {
         Entry::number(text, p)
     });
     let word = control.verdict.word().to_owned();
-    let tip = control.why.as_deref().map(fmt::clean).unwrap_or_default();
     [
         ratio,
         Entry::words(interval.unwrap_or_else(|| "~".to_owned())),
@@ -377,7 +425,7 @@ fn told(control: &Control) -> Vec<Entry> {
         Entry::number(control.n.to_string(), control.n as f64),
     ]
     .into_iter()
-    .chain([Entry { text: named("word", &word), verdict: word, tip, ..Entry::default() }])
+    .chain([Entry { text: named("word", &word), verdict: word, ..Entry::default() }])
     .collect()
 }
 
@@ -408,5 +456,5 @@ fn steps(summary: &Summary, scenario: &str, cells: &[&CellSummary]) -> Option<Ta
     let [start, stop] = [Phase::Start, Phase::Stop].map(|phase| named("phase", phase.word()));
     let caption = tell("table.steps", &[("start", &start), ("stop", &stop)]);
     let anchor = anchor(scenario, "steps");
-    Some(shortened(Table { anchor, caption, columns: titles(&names), rows, of: None }))
+    Some(shortened(Table { anchor, caption, columns: titles(&names), rows, ..Table::default() }))
 }

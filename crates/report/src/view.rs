@@ -43,6 +43,8 @@ pub struct View {
     pub columns: Vec<ColumnView>,
     /// Rows of the headline table.
     pub rows: Vec<RowView>,
+    /// Why nothing can be said, where that is so: what its figures refer to by number, from 1 on.
+    pub notes: Vec<String>,
     /// One section per scenario.
     pub sections: Vec<Section>,
     /// What the controls say, if there are some.
@@ -120,8 +122,8 @@ pub struct FigureView {
     pub interval: String,
     /// The verdict.
     pub verdict: String,
-    /// Why nothing can be said, for a pointer over the verdict.
-    pub why: String,
+    /// Number of the note that says why nothing can be said; 0 for none.
+    pub note: usize,
 }
 
 /// One scenario.
@@ -167,6 +169,7 @@ pub struct ChartView {
 pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
     let info = &summary.run;
     let charts = charts_on_page(drawn);
+    let (rows, notes) = rows(summary);
     View {
         id: fmt::clean(&info.id),
         subtitle: fmt::clean(&tell(
@@ -187,7 +190,8 @@ pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
         facts: run.host.facts.iter().map(|(k, v)| (fmt::clean(k), fmt::clean(v))).collect(),
         runtimes: runtimes(run, summary),
         columns: columns(summary),
-        rows: rows(summary),
+        rows,
+        notes,
         sections: summary.scenarios().into_iter().map(|name| section(run, summary, name, &charts)).collect(),
         controls: controls(summary),
         fairness: fairness(run),
@@ -240,12 +244,12 @@ fn runtimes(run: &Run, summary: &Summary) -> Vec<RuntimeView> {
 }
 
 fn columns(summary: &Summary) -> Vec<ColumnView> {
-    let one = |column: &crate::summary::Column| ColumnView {
+    let one = |(at, column): (usize, &crate::summary::Column)| ColumnView {
         scenario: fmt::clean(&column.scenario),
         anchor: anchor(&column.scenario),
-        what: fmt::clean(&column.what),
+        what: fmt::clean(&answers::asked(summary, at, column)),
     };
-    summary.headline.columns.iter().map(one).collect()
+    summary.headline.columns.iter().enumerate().map(one).collect()
 }
 
 /// A scenario's name as a fragment of an address.
@@ -253,36 +257,52 @@ fn anchor(scenario: &str) -> String {
     format!("s-{}", charts::file_name(scenario))
 }
 
-fn rows(summary: &Summary) -> Vec<RowView> {
-    let one = |row: &crate::summary::Row| RowView {
+fn rows(summary: &Summary) -> (Vec<RowView>, Vec<String>) {
+    let mut notes = Vec::new();
+    let mut one = |row: &crate::summary::Row| RowView {
         runtime: fmt::clean(&row.runtime),
         ink: ink(summary, &row.runtime),
         kind: named("kind", row.kind.word()),
         reason: row.reason.as_deref().map(fmt::clean),
-        figures: row.figures.iter().map(|f| f.as_ref().map_or_else(nothing, figure)).collect(),
+        figures: row
+            .figures
+            .iter()
+            .zip(&summary.headline.columns)
+            .map(|(f, column)| {
+                let Some(f) = f else { return nothing() };
+                let why = f.why.clone().or_else(|| by_size(summary, &row.runtime, &column.scenario, f));
+                figure(f, tables::number_of(&mut notes, &why.as_deref().map(fmt::clean).unwrap_or_default()))
+            })
+            .collect(),
     };
-    summary.headline.rows.iter().map(one).collect()
+    (summary.headline.rows.iter().map(&mut one).collect(), notes)
+}
+
+/// Why a figure counts as equal although its ratio does not look like it.
+fn by_size(summary: &Summary, runtime: &str, scenario: &str, figure: &Figure) -> Option<String> {
+    let mut cells = summary.scenario(scenario);
+    let cell = cells.find(|cell| cell.runtime == runtime && cell.params == figure.params)?;
+    cell.metric(&figure.metric)?.versus.as_ref().and_then(tables::by_size)
 }
 
 fn nothing() -> FigureView {
     FigureView { value: "~".to_owned(), ..FigureView::default() }
 }
 
-fn figure(figure: &Figure) -> FigureView {
+fn figure(figure: &Figure, note: usize) -> FigureView {
     let ratio = figure.ratio.map(|_| answers::ratio(figure)).or_else(|| answers::difference(figure));
     let interval = figure.ratio.zip(figure.ratio_ci95).map(|(r, ci95)| fmt::ratio_interval(r, ci95));
     let interval = interval.unwrap_or_default();
     let verdict = figure.verdict.map_or("", |verdict| verdict.word()).to_owned();
-    let why = figure.why.as_deref().map(fmt::clean).unwrap_or_default();
     match (figure.value, ratio) {
         (Some(_), ratio) => FigureView {
             value: answers::value(figure),
             ratio: ratio.unwrap_or_default(),
             interval,
             verdict,
-            why,
+            note,
         },
-        (None, Some(ratio)) => FigureView { value: ratio, ratio: String::new(), interval, verdict, why },
+        (None, Some(ratio)) => FigureView { value: ratio, ratio: String::new(), interval, verdict, note },
         (None, None) => FigureView { value: "1×".to_owned(), ..FigureView::default() },
     }
 }

@@ -200,10 +200,18 @@ pub fn stored(key: &str, with: &[(&str, &dyn Display)]) -> String {
 /// A stored sentence in the language of the scope; as it is where nobody knows it.
 #[must_use]
 pub fn retold(text: &str) -> String {
-    if is_english() { text.to_owned() } else { again(text, DEPTH) }
+    if is_english() { text.to_owned() } else { read_again(text, DEPTH) }
 }
 
-fn again(text: &str, depth: usize) -> String {
+/// A stored text in the language of the scope, and the name of the language that it is in then.
+#[must_use]
+pub fn again(text: &str) -> (String, String) {
+    let told = retold(text);
+    let known = is_english() || told != text;
+    (told, if known { language() } else { ENGLISH.to_owned() })
+}
+
+fn read_again(text: &str, depth: usize) -> String {
     if depth == 0 || text.is_empty() {
         return text.to_owned();
     }
@@ -214,7 +222,7 @@ fn again(text: &str, depth: usize) -> String {
         return text.to_owned();
     };
     let parts: Vec<(&str, String)> =
-        found.iter().map(|(name, part)| (*name, again(part, depth - 1))).collect();
+        found.iter().map(|(name, part)| (*name, read_again(part, depth - 1))).collect();
     let with: Vec<(&str, &dyn Display)> =
         parts.iter().map(|(name, part)| (*name, part as &dyn Display)).collect();
     tell(key, &with)

@@ -5,15 +5,17 @@
 
 mod fixture;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use isomark_core::record::{Cell, Outcome, Run, Sample};
 use isomark_core::{Metric, Params};
 use isomark_report::charts::scene::{Anchor, Mark, Scene};
 use isomark_report::charts::{self, Chart, letters};
 use isomark_report::dataset::Dataset;
+use isomark_report::words::Words;
 use isomark_report::{Summary, summarise};
 
 /// All kinds, by the names of their files.
@@ -38,6 +40,8 @@ const KINDS: [&str; 16] = [
 const BOXES: [&str; 3] = ["process", "namespace", "microvm"];
 const STORMS: [(&str, &str); 4] =
     [("spin", "same"), ("fork", "free"), ("allocate", "free"), ("sync", "free")];
+/// What stops a ramp beside its cap.
+const SLOW: &str = "requests take more than twice as long as with one instance";
 /// The fewest pixels of a letter's em that can be read on a telephone.
 const LEGIBLE: f64 = 11.0;
 
@@ -141,7 +145,8 @@ fn fill(cell: &Cell, sample: &mut Sample) {
             let p95 = alive.map(|n: f64| 260e3 * wobble * (1.0 + place * 0.3) * (1.0 + n / 40.0));
             sample.series.insert("alive".into(), alive.to_vec());
             sample.series.insert("p95".into(), p95.to_vec());
-            sample.notes.insert("stopped by".into(), "cap".into());
+            let rule = if place > 1.0 && sample.block.is_multiple_of(2) { SLOW } else { "cap" };
+            sample.notes.insert("stopped by".into(), rule.into());
         }
         "containment" => {
             let fine =
@@ -230,6 +235,56 @@ fn a_band_wider_than_the_region_is_drawn_beside_it() {
 }
 
 #[test]
+fn what_lies_below_zero_is_drawn_there() {
+    let run = run();
+    let mut samples = samples(&run);
+    for sample in &mut samples {
+        let cell = &run.cells[sample.cell];
+        let shrinks = cell.runtime == "namespace" && cell.params.number("instances").is_some();
+        let Outcome::Values(values) = &mut sample.outcome else { continue };
+        for value in values.values_mut().filter(|_| shrinks) {
+            *value = (f64::from(sample.block) - 14.0) * 40_960.0;
+        }
+    }
+    let data = Dataset::new(&run, &samples, fixture::noise(&run)).unwrap();
+    let summary = summarise::summarise(&data);
+    let charts = charts::charts(&data, &summary);
+    let chart = charts.iter().find(|chart| chart.name == "memory-marginal").unwrap();
+    look(chart, &summary, "memory-marginal-below.png");
+    legible(&chart.name, &chart.wide);
+    let bars: Vec<([f64; 4], &str)> = chart
+        .wide
+        .items
+        .iter()
+        .filter_map(|item| match &item.mark {
+            Mark::Rect { area, .. } if item.tip.is_some() => Some((*area, item.runtime.as_deref()?)),
+            _ => None,
+        })
+        .collect();
+    let starts = |name: &str| bars.iter().find(|(_, runtime)| *runtime == name).unwrap().0[0];
+    let own = bars.iter().find(|(_, runtime)| *runtime == "namespace").unwrap().0;
+    assert!(own[2] >= 1.0 && own[0] + own[2] <= starts("process") + 0.01, "{bars:?}");
+}
+
+#[test]
+fn what_runtimes_tell_lies_below_their_phases() {
+    let (_, charts) = drawn(&run());
+    let chart = charts.iter().find(|chart| chart.name == "startup-phases").unwrap();
+    let told = |scene: &Scene| {
+        let tips = scene.items.iter().filter_map(|item| item.tip.clone());
+        tips.filter(|tip| tip.starts_with("told: ")).collect::<Vec<_>>()
+    };
+    for scene in [&chart.wide, &chart.narrow] {
+        let tips = told(scene).join("; ");
+        for step in ["cgroup made", "root pivoted", "first exit", "kernel entered", "spawned"] {
+            assert!(tips.contains(step), "{step} is not among {tips}");
+        }
+    }
+    assert!(chart.caption.contains("not by the stopwatch"), "{}", chart.caption);
+    assert!(told(&charts[0].wide).is_empty());
+}
+
+#[test]
 fn charts_say_what_they_show() {
     let (_, charts) = drawn(&run());
     for chart in charts.iter().filter(|chart| KINDS.contains(&chart.name.as_str())) {
@@ -254,11 +309,21 @@ fn area(item: &Mark) -> Option<(&str, [f64; 4])> {
     (*turn == 0.0 && width > 0.0).then_some((words, [left, at.1 - size * 0.7, left + width, at.1]))
 }
 
+/// Whether words are the key of a text, which nobody asked for then.
+fn is_key(words: &str) -> bool {
+    static KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let english = Words::load("en", None).expect("the texts that come with isomark");
+        english.keys().map(|(key, _)| key.to_owned()).collect()
+    });
+    KEYS.contains(words)
+}
+
 fn legible(name: &str, scene: &Scene) {
     let texts: Vec<(&str, [f64; 4])> = scene.items.iter().filter_map(|item| area(&item.mark)).collect();
     for item in &scene.items {
         if let Mark::Text { size, words, .. } = &item.mark {
             assert!(*size >= LEGIBLE, "{name}: {words:?} is {size} pixels high");
+            assert!(!is_key(words), "{name} shows the key {words:?} instead of its text");
         }
     }
     for (words, [left, top, right, bottom]) in &texts {

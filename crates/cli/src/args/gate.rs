@@ -209,6 +209,9 @@ pub(crate) struct History {
     /// Folder whose files replace the templates of the same name
     #[arg(long, env = "ISOMARK_TEMPLATES", value_name = "DIR")]
     pub templates: Option<PathBuf>,
+    /// Language of the page: en, zh, or one that --templates DIR adds as DIR/lang/NAME.toml
+    #[arg(long, env = "ISOMARK_LANG", value_name = "NAME")]
+    pub lang: Option<String>,
     /// How the result is printed
     #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
     pub format: Format,

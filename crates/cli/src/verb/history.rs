@@ -8,6 +8,7 @@ use isomark_core::Error;
 use isomark_report::gate::nearest::hint;
 use isomark_report::history::index::{Column, Index};
 use isomark_report::history::{Filter, History, history, page, text};
+use isomark_report::words;
 
 use crate::args::{self, Format};
 use crate::ci;
@@ -75,10 +76,17 @@ fn nothing(args: &args::History, found: &History) -> Result<String> {
 fn write_page(args: &args::History, found: &History, file: &Path) -> Result<()> {
     let stem = file.file_stem().map_or_else(|| "history".into(), |stem| stem.to_string_lossy().into_owned());
     let charts = format!("{stem}-charts");
-    let (text, trends) = page::page(&args.dir, found, &charts, args.templates.as_deref())?;
+    let templates = args.templates.as_deref();
+    let language = words::Words::load(args.lang.as_deref().unwrap_or(words::ENGLISH), templates)?;
+    let made = || -> Result<_> {
+        let (text, trends) = page::page(&args.dir, found, &charts, templates)?;
+        let pictures = trends.iter().map(|trend| Ok((trend.name.clone(), trend.png()?)));
+        Ok((text, pictures.collect::<Result<Vec<_>>>()?))
+    };
+    let (text, pictures) = words::within(language, made)?;
     let folder = file.with_file_name(&charts);
-    for trend in &trends {
-        ci::write(&folder.join(format!("{}.png", trend.name)), &trend.png()?)?;
+    for (name, picture) in &pictures {
+        ci::write(&folder.join(format!("{name}.png")), picture)?;
     }
     ci::write(file, text.as_bytes())?;
     eprintln!("history: {}", file.display());

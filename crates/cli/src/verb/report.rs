@@ -23,7 +23,7 @@ pub(crate) fn report(args: &args::Report) -> Result<u8> {
     let mut out = std::io::stdout().lock();
     for dir in &args.runs {
         if Collected::is_one(dir) {
-            fleet(dir, args, &mut out)?;
+            fleet(dir, &options, args.format, &mut out)?;
             continue;
         }
         let (folder, run) = Folder::open(dir)?;
@@ -39,9 +39,9 @@ pub(crate) fn report(args: &args::Report) -> Result<u8> {
 }
 
 /// A collected fleet: many runs, and what they say together.
-fn fleet(dir: &Path, args: &args::Report, out: &mut impl Write) -> Result<()> {
-    let summary = isomark_report::fleet::report(dir, args.templates.as_deref())?;
-    match args.format {
+fn fleet(dir: &Path, options: &Options, format: Format, out: &mut impl Write) -> Result<()> {
+    let summary = isomark_report::fleet::report(dir, options)?;
+    match format {
         Format::Json => serde_json::to_writer_pretty(&mut *out, &summary)?,
         Format::Human => write!(out, "{}", isomark_report::fleet::text(&summary))?,
     }

@@ -175,6 +175,11 @@ fn a_history_shows_what_changed_and_when() {
         let name = chart.file_name().unwrap().to_string_lossy().into_owned();
         assert!(page.contains(&name) && fs::read(&chart).unwrap().starts_with(b"\x89PNG"), "{name}");
     }
+    ground.expect(&["history", "results", "--html", "out/z.html", "--lang", "zh"], 0);
+    let page = fs::read_to_string(ground.path("out/z.html")).unwrap();
+    let left = crate::english::sentences(&page, true);
+    assert!(left.is_empty() && page.contains("<html lang=\"zh\">"), "{}", left.join("\n"));
+    ground.expect(&["history", "results", "--html", "out/z.html", "--lang", "xx"], 2);
     let wrong = ground.expect(&["history", "results", "--metric", "startpu"], 4);
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("did you mean \"startup\"?"), "{}", told(&wrong));
     ground.expect(&["history", "nowhere"], 2);

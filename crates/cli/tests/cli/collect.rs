@@ -108,6 +108,13 @@ fn a_whole_fleet_is_collected_and_reported_over_its_hosts() {
     );
     assert!(fs::read_to_string(ground.path("all/summary.md")).unwrap().contains("| process |"));
     assert!(fs::read_dir(ground.path("all/charts")).unwrap().count() > 0);
+    ground.expect(&["report", "all", "--lang", "zh"], 0);
+    let page = fs::read_to_string(ground.path("all/report.html")).unwrap();
+    let left = crate::english::sentences(&page, true);
+    assert!(left.is_empty() && page.contains("<html lang=\"zh\">"), "{}", left.join("\n"));
+    let left = crate::english::sentences(&fs::read_to_string(ground.path("all/summary.md")).unwrap(), false);
+    assert!(left.is_empty(), "{}", left.join("\n"));
+    assert_eq!(summary, ground.json("all/summary.json"), "a contract, in English");
     // A host's own folder is a run like any other.
     ground.expect(&["report", "all/hosts/a-3"], 0);
 }

@@ -14,6 +14,8 @@ mod contract;
 mod degraded;
 mod density;
 mod elf;
+#[path = "../../../report/tests/english/mod.rs"]
+mod english;
 mod exec;
 mod fleet;
 mod gate;

@@ -1,7 +1,7 @@
 //! How much of it does each one take?
 //!
-//! Bars from zero in groups, each with its value in words at its end and its interval as a whisker, so that nobody
-//! has to measure a bar. Panels stand side by side where there is room.
+//! Bars from zero in groups, to the left of it for what shrinks, each with its value in words at its end and its interval as
+//! a whisker, so that nobody has to measure a bar. Panels stand side by side where there is room.
 
 use super::axis::{Axis, FOOT};
 use super::letters;
@@ -80,7 +80,14 @@ fn one(panel: &Panel, unit: &str, title: &str, width: f64) -> Scene {
     let left = (widest(|bar| &bar.label, Weight::Regular) + 12.0).min(width * 0.42);
     let words = widest(|bar| &bar.words, Weight::Medium) + 10.0;
     let high = bars().map(|bar| bar.ci95.map_or(bar.value, |ci| ci[1].max(bar.value))).fold(0.0, f64::max);
-    let axis = Axis::from_zero(panel.high.unwrap_or(high), unit, left, width - words);
+    // What shrinks is drawn below zero, and so is the part of an interval that lies there.
+    let low = bars().map(|bar| bar.ci95.map_or(bar.value, |ci| ci[0].min(bar.value))).fold(0.0, f64::min);
+    let high = panel.high.unwrap_or(high);
+    let axis = if low < 0.0 {
+        Axis::linear(low, high, unit, left, width - words)
+    } else {
+        Axis::from_zero(high, unit, left, width - words)
+    };
     let mut plot = Scene::new(width);
     let mut y = 2.0;
     if !panel.title.is_empty() {
@@ -114,9 +121,10 @@ fn draw_bar(scene: &mut Scene, axis: &Axis, bar: &Bar, left: f64, top: f64) {
     scene.text((0.0, base), &label, Style::new(Ink::Text).size(SIZE));
     let (zero, end) = (axis.at(0.0), axis.at(bar.value));
     // A value that is not zero must not look like one.
-    let length = if bar.value > 0.0 { (end - zero).max(1.0) } else { 0.0 };
-    scene.rect([zero, top, length.max(0.01), BAR], 1.5, bar.ink).tip(&*bar.tip);
-    let mut after = zero + length;
+    let length = if bar.value == 0.0 { 0.0 } else { (end - zero).abs().max(1.0) };
+    let from = if bar.value < 0.0 { zero - length } else { zero };
+    scene.rect([from, top, length.max(0.01), BAR], 1.5, bar.ink).tip(&*bar.tip);
+    let mut after = from + length;
     if let Some([low, high]) = bar.ci95.filter(|[low, high]| axis.at(*high) - axis.at(*low) >= 6.0) {
         let (from, to, middle) = (axis.at(low), axis.at(high), top + BAR / 2.0);
         scene.line([from, middle, to, middle], 1.4, Ink::Text);

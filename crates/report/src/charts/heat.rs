@@ -12,7 +12,7 @@ use super::{Chart, counts, texts};
 use crate::answers::bounds;
 use crate::fmt;
 use crate::summary::{CellSummary, Summary};
-use crate::words::{say, tell};
+use crate::words::{find, say, tell};
 
 /// The metric shown.
 const METRIC: &str = "slowdown";
@@ -74,11 +74,12 @@ fn names(params: &Params, cells: &[&CellSummary]) -> (String, String) {
         chosen.fold(Params::new(), |all, (key, value)| all.with(key, value.clone()))
     };
     let storm = params.text("storm").unwrap_or_default();
+    let storm = find("param", &format!("storm-{storm}")).unwrap_or_else(|| storm.to_owned());
     let place = params::words(&part(&["place"], true));
     // Memory, limits and victim follow from the storm.
     let rest = part(&["storm", "place", "limits", "victim", "memory"], false);
     let rest = [place, params::words(&rest)].into_iter().filter(|words| !words.is_empty());
-    let label = std::iter::once(storm.to_owned()).chain(rest).collect::<Vec<_>>().join(&say("list.comma"));
+    let label = std::iter::once(storm).chain(rest).collect::<Vec<_>>().join(&say("list.comma"));
     (crate::answers::capital(&params::words(&part(&["limits"], true))), fmt::clean(&label))
 }
 

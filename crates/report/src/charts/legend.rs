@@ -8,11 +8,12 @@ use super::scene::{Ink, Scene, Style, Weight};
 const SIZE: f64 = 12.0;
 const LINE: f64 = 20.0;
 
-/// Draws keys from `top` on and returns where they end.
+/// Draws keys from `top` on and returns where they end. The one in the ink of axes is as thin as what it stands for.
 pub fn draw(scene: &mut Scene, keys: &[(Ink, String)], top: f64) -> f64 {
     let keys: Vec<(Ink, &str)> = keys.iter().map(|(ink, words)| (*ink, words.as_str())).collect();
     lines(scene, &keys, top, |scene, at, corner| {
-        scene.rect([corner.0, corner.1, 11.0, 11.0], 2.0, keys[at].0);
+        let (down, high, round) = if keys[at].0 == Ink::Axis { (2.5, 6.0, 0.0) } else { (0.0, 11.0, 2.0) };
+        scene.rect([corner.0, corner.1 + down, 11.0, high], round, keys[at].0);
     })
 }
 

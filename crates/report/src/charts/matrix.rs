@@ -16,7 +16,7 @@ const SIZE: f64 = 11.5;
 /// Angles of headings that do not fit: with room beside the last one, and without.
 const TURNS: [f64; 2] = [-52.0, -68.0];
 /// Widest a cell gets.
-const WIDEST: f64 = 104.0;
+const WIDEST: f64 = 190.0;
 /// Below this width long labels go above their row.
 const NARROW: f64 = 420.0;
 

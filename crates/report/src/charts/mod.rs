@@ -29,6 +29,7 @@ pub mod strip;
 pub mod svg;
 pub mod texts;
 pub mod times;
+pub mod told;
 pub mod tradeoff;
 
 use isomark_core::{Error, Params};

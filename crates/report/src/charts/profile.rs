@@ -72,7 +72,7 @@ fn group(all: &[&CellSummary], columns: &[&str], kind: Option<catalog::Kind>, ti
         let note = fmt::quantity(&metric.unit, metric.median?.0, bounds(metric.ci95));
         rows.push(Row { label, note, cells: found });
     }
-    (!rows.is_empty()).then(|| Group { title: title.to_owned(), rows })
+    (!rows.is_empty()).then(|| Group { title: say(title), rows })
 }
 
 fn one(cell: &CellSummary, label: &str) -> Option<Cell> {

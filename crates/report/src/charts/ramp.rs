@@ -7,19 +7,19 @@
 use isomark_core::record::Cell;
 
 use super::axis::{Axis, COUNT};
-use super::scene::{Anchor, Ink, Scene, Style, Weight};
-use super::{Chart, counts, ink, letters, panels, texts};
+use super::scene::{Anchor, Ink, Scene, Style};
+use super::{Chart, counts, ink, panels, texts};
 use crate::controls::is_control;
 use crate::dataset::{Dataset, Observed};
 use crate::fmt;
 use crate::stats::median::median;
 use crate::summary::{CellSummary, Summary};
-use crate::words::{say, tell};
+use crate::words::{comma, say, tell};
 
 /// Height of a panel's plot.
 const HIGH: f64 = 118.0;
-/// Room above a plot.
-const HEAD: f64 = 50.0;
+/// Height of a line of words above a plot.
+const LINE: f64 = 14.0;
 /// Least width of a panel.
 const LEAST: f64 = 190.0;
 
@@ -47,7 +47,10 @@ pub(super) fn chart(data: &Dataset<'_>, summary: &Summary) -> Option<Chart> {
         return None;
     }
     let n = counts(summary.scenario("density").filter_map(CellSummary::headline).map(|metric| metric.n));
-    let said = ramps.iter().map(|ramp| format!("{} {}, {}", ramp.heading, ramp.reached, ramp.stopped));
+    let said = ramps.iter().map(|ramp| {
+        let parts = [&ramp.heading, &ramp.reached, &ramp.stopped].into_iter().filter(|part| !part.is_empty());
+        format!("{}: {}", ramp.runtime, comma(&parts.cloned().collect::<Vec<_>>()))
+    });
     let says = texts::listing(texts::RAMP_SAYS, said.collect());
     Some(
         Chart::new(
@@ -67,12 +70,11 @@ fn ramp(data: &Dataset<'_>, summary: &Summary, at: usize, heading: &str) -> Opti
     let instances = own.metric("instances")?.median?.0;
     let last = points.last()?.1;
     let runtime = fmt::clean(&cell.runtime);
-    let between = if heading.is_empty() { String::new() } else { say("list.comma") };
     let reached = texts::reached(instances);
     let stopped = seen.notes.get("stopped by").into_iter().flatten();
-    let stopped = stopped.map(|rule| texts::stopped(rule)).collect::<Vec<_>>().join("; ");
+    let stopped = stopped.map(|rule| texts::stopped(rule)).collect::<Vec<_>>().join(&say("list.semicolon"));
     let tip = format!("{runtime}: {reached}, {stopped}; p95 {}", fmt::quantity("ns", last, None));
-    let (heading, ink) = (format!("{runtime}{between}{heading}"), ink(summary, &cell.runtime));
+    let (heading, ink) = (fmt::clean(heading), ink(summary, &cell.runtime));
     Some(Ramp { runtime, heading, ink, points, reached, stopped, tip })
 }
 
@@ -97,7 +99,10 @@ fn draw(ramps: &[Ramp], width: f64) -> Scene {
 fn one(ramps: &[Ramp], at: usize, width: f64) -> Scene {
     let ramp = &ramps[at];
     let all = || ramps.iter().flat_map(|ramp| &ramp.points);
-    let (top, bottom) = (HEAD, HEAD + HIGH);
+    let mut scene = Scene::new(width);
+    // Plots of all panels begin at the same height.
+    let top = head(&mut scene, ramp, ramps);
+    let bottom = top + HIGH;
     let least = all().map(|point| point.1).fold(f64::INFINITY, f64::min);
     let limits = ramps.iter().filter_map(|ramp| ramp.points.first()).map(|first| first.1 * 2.0);
     let high = all().map(|point| point.1).chain(limits).fold(least, f64::max);
@@ -105,8 +110,6 @@ fn one(ramps: &[Ramp], at: usize, width: f64) -> Scene {
     let rise = Axis::log(least, high, "ns", bottom, top);
     let left = rise.rise_room();
     let axis = Axis::log(1.0, most.max(2.0), COUNT, left, width - 4.0);
-    let mut scene = Scene::new(width);
-    head(&mut scene, ramp, width);
     rise.draw_upright(&mut scene, left, width - 4.0);
     for tick in axis.ticks(34.0) {
         let style = Style::new(Ink::Muted).size(11.0).anchor(Anchor::Middle);
@@ -130,10 +133,15 @@ fn one(ramps: &[Ramp], at: usize, width: f64) -> Scene {
     scene
 }
 
-fn head(scene: &mut Scene, ramp: &Ramp, width: f64) {
-    let fitted = |words: &str, size: f64, weight| letters::fitted(words, width, size, weight);
-    scene.text((0.0, 13.0), &fitted(&ramp.heading, 12.5, Weight::Medium), Style::new(Ink::Text).medium());
+/// Writes whose ramp it is, how far it got and what stopped it; returns where that ends. Lines are those of the longest.
+fn head(scene: &mut Scene, ramp: &Ramp, ramps: &[Ramp]) -> f64 {
+    let width = scene.width;
+    let most = |of: fn(&Ramp) -> &str| ramps.iter().map(|r| panels::lines(of(r), width)).max().unwrap_or(0);
+    let top = panels::heading(scene, &ramp.runtime, &ramp.heading, most(|ramp| &ramp.heading));
     let muted = Style::new(Ink::Muted).size(11.0);
-    scene.text((0.0, 28.0), &fitted(&ramp.reached, 11.0, Weight::Regular), muted);
-    scene.text((0.0, 42.0), &fitted(&ramp.stopped, 11.0, Weight::Regular), muted).tip(&*ramp.stopped);
+    scene.text((0.0, top + 13.0), &ramp.reached, muted);
+    for (at, line) in panels::wrapped(&ramp.stopped, width).iter().enumerate() {
+        scene.text((0.0, top + 27.0 + LINE * at as f64), line, muted);
+    }
+    top + 21.0 + LINE * most(|ramp| &ramp.stopped) as f64
 }

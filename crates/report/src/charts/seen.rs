@@ -14,7 +14,7 @@ use crate::controls::is_control;
 use crate::dataset::{Dataset, Observed};
 use crate::fmt;
 use crate::summary::{CellSummary, Summary};
-use crate::words::{say, tell};
+use crate::words::{data as data_words, say, tell};
 
 /// What is asked of each: the notes of what was seen, of what was asked, and of what nobody could be asked for.
 const ASKED: [[&str; 3]; 2] = [
@@ -93,7 +93,7 @@ fn group(columns: &[Column<'_>], [visible, asked, untold]: [&str; 3], title: &st
         }
     }
     let row = |name: &&str| Row {
-        label: fmt::clean(name),
+        label: fmt::clean(&data_words(name)),
         note: String::new(),
         cells: columns.iter().map(|column| Some(cell(column, name, [visible, asked, untold]))).collect(),
     };
@@ -112,7 +112,7 @@ fn cell(column: &Column<'_>, name: &str, [visible, asked, untold]: [&str; 3]) ->
     } else {
         ((Ink::Grid, 0.45), Sign::Hollow, texts::HIDDEN)
     };
-    let tip = format!("{}, {}: {}", column.name, fmt::clean(name), say(words));
+    let tip = format!("{}, {}: {}", column.name, fmt::clean(&data_words(name)), say(words));
     Cell { ground: Some(ground), words: String::new(), range: String::new(), sign, tip }
 }
 

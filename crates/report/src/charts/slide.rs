@@ -36,7 +36,7 @@ pub fn framed(chart: Scene, title: &str, caption: &str, origin: &[String]) -> Sc
 }
 
 /// Words broken into lines of at most `room` pixels.
-fn wrapped(words: &str, room: f64, size: f64, weight: Weight) -> Vec<String> {
+pub(super) fn wrapped(words: &str, room: f64, size: f64, weight: Weight) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for (blank, word) in words.split_whitespace().flat_map(pieces) {
         match lines.last_mut() {

@@ -15,12 +15,12 @@ use crate::dataset::Dataset;
 use crate::fmt;
 use crate::stats::median::median;
 use crate::summary::{CellSummary, Summary};
-use crate::words::{say, tell};
+use crate::words::{comma, say, tell};
 
 /// Height of a panel's plot.
 const HIGH: f64 = 108.0;
 /// Room above a plot.
-const HEAD: f64 = 36.0;
+const HEAD: f64 = 21.0;
 /// Least width of a panel.
 const LEAST: f64 = 158.0;
 
@@ -51,7 +51,10 @@ pub(super) fn chart(data: &Dataset<'_>, summary: &Summary) -> Option<Chart> {
     }
     let cells = summary.scenario("memory").filter(|cell| cell.params.number("instances").is_some());
     let n = counts(cells.filter_map(CellSummary::headline).map(|metric| metric.n));
-    let said = rows[0].1.iter().map(|panel| format!("{} {}", panel.heading, panel.words));
+    let said = rows[0].1.iter().map(|panel| {
+        let parts = [&panel.heading, &panel.words].into_iter().filter(|part| !part.is_empty());
+        format!("{}: {}", panel.runtime, comma(&parts.cloned().collect::<Vec<_>>()))
+    });
     let says = texts::listing(texts::SLOPES_SAY, said.collect());
     let draw = |width: f64| draw(&rows, width);
     Some(
@@ -95,23 +98,13 @@ fn panel(
     if points.len() < 2 {
         return None;
     }
-    let between = if heading.is_empty() { String::new() } else { say("list.comma") };
     let words = match ci95 {
         Some(ci) => format!("{} [{}]", fmt::quantity("byte", slope, ci95), fmt::interval("byte", slope, ci)),
         None => fmt::quantity("byte", slope, None),
     };
     let tip = format!("{}: {words}, n = {}", cell.runtime, found.n);
     let (runtime, ink) = (fmt::clean(&cell.runtime), ink(summary, &cell.runtime));
-    Some(Panel {
-        heading: format!("{runtime}{between}{heading}"),
-        runtime,
-        ink,
-        points,
-        slope,
-        ci95,
-        words,
-        tip,
-    })
+    Some(Panel { heading: fmt::clean(heading), runtime, ink, points, slope, ci95, words, tip })
 }
 
 /// Instances alive, and what they take together: more than with none.
@@ -127,7 +120,10 @@ fn draw(rows: &[(&str, Vec<Panel>)], width: f64) -> Scene {
     for (title, row) in rows {
         let top = scene.height;
         scene.text((0.0, top + 14.0), &say(title), Style::new(Ink::Text).size(13.5).medium());
-        panels::place(&mut scene, row.len(), LEAST, top + 22.0, |at, width| one(&row[at], width));
+        panels::place(&mut scene, row.len(), LEAST, top + 22.0, |at, width| {
+            let lines = row.iter().map(|panel| panels::lines(&panel.heading, width)).max().unwrap_or(0);
+            one(&row[at], lines, width)
+        });
         scene.height += 8.0;
     }
     scene
@@ -149,12 +145,11 @@ fn levels(scene: &mut Scene, panel: &Panel, axis: &Axis, y: f64) {
     }
 }
 
-fn one(panel: &Panel, width: f64) -> Scene {
+fn one(panel: &Panel, lines: usize, width: f64) -> Scene {
     let mut scene = Scene::new(width);
-    let fitted = letters::fitted(&panel.heading, width, 12.5, super::scene::Weight::Medium);
-    scene.text((0.0, 13.0), &fitted, Style::new(Ink::Text).medium());
-    scene.text((0.0, 28.0), &panel.words, Style::new(Ink::Muted).size(11.0));
-    let (top, bottom) = (HEAD, HEAD + HIGH);
+    let head = panels::heading(&mut scene, &panel.runtime, &panel.heading, lines);
+    scene.text((0.0, head + 13.0), &panel.words, Style::new(Ink::Muted).size(11.0));
+    let (top, bottom) = (head + HEAD, head + HEAD + HIGH);
     let most = panel.points.iter().map(|point| point.0).fold(1.0, f64::max);
     let middle = |of: &dyn Fn(&(f64, f64)) -> f64| median(&panel.points.iter().map(of).collect::<Vec<_>>());
     let base = middle(&|(x, y)| y - panel.slope * x).unwrap_or(0.0);

@@ -1,12 +1,13 @@
 //! Where in an instance's life does the time go?
 //!
-//! Medians of the phases end to end. Medians do not add up exactly to the median of the whole; the chart shows
-//! proportions, the table beside it the numbers.
+//! Medians of the phases end to end, and below each bar the inner steps as its runtime tells them. Medians do not add up
+//! exactly to the median of the whole; the chart shows proportions, the table beside it the numbers.
 
 use super::axis::Axis;
 use super::lanes::Lanes;
 use super::letters;
 use super::scene::{Anchor, Ink, Scene, Style, Weight};
+use super::told;
 
 /// Height of a bar.
 const BAR: f64 = 24.0;
@@ -35,6 +36,8 @@ pub struct Row {
     pub segments: Vec<Segment>,
     /// What is folded into what, in words; empty for nothing.
     pub note: String,
+    /// Inner steps as the runtime tells them, in the order of time.
+    pub told: Vec<told::Step>,
 }
 
 /// Rows under a common heading.
@@ -66,7 +69,7 @@ pub fn draw(panels: &[Panel], legend: &[(Ink, String)], title: &str, width: f64)
             lanes.label(&mut plot, y, BAR, &row.label, &row.value);
             y += lanes.head();
             bar(&mut plot, &axis, row, y);
-            y += BAR;
+            y = told::lane(&mut plot, &axis, &row.told, [lanes.left, lanes.right, y + BAR]);
             if !row.note.is_empty() {
                 plot.heading((lanes.left, y + 12.0), &row.note, Style::new(Ink::Muted).size(11.0));
                 y += 14.0;

@@ -5,7 +5,8 @@
 
 use super::axis::Axis;
 use super::lanes::Lanes;
-use super::scene::{Anchor, Ink, Scene, Style};
+use super::letters;
+use super::scene::{Anchor, Ink, Scene, Style, Weight};
 use crate::stats::median::sorted;
 
 /// Dots drawn for one row at most.
@@ -105,10 +106,27 @@ fn one(scene: &mut Scene, axis: &Axis, row: &Row, [top, width, high]: [f64; 3]) 
         let x = axis.at(floor);
         scene.dashes([x, top + 2.0, x, bar + 1.0], 1.4, Ink::Axis);
         scene.polygon(vec![(x - 4.5, bar + 8.0), (x + 4.5, bar + 8.0), (x, bar + 1.0)], Ink::Axis);
-        let style = Style::new(Ink::Muted).size(11.0);
-        // To the left, where the faster values would be, unless the picture ends there.
-        let (x, anchor) = if x > 44.0 { (x - 7.0, Anchor::End) } else { (x + 7.0, Anchor::Start) };
-        scene.text((x, bar + 8.0), &crate::words::say("chart.floor"), style.anchor(anchor));
+        floor_name(scene, axis, row, (x, bar + 8.0));
+    }
+}
+
+/// The name of the floor beside its mark, where it lies over neither interval nor median; the caption tells it as well.
+fn floor_name(scene: &mut Scene, axis: &Axis, row: &Row, (x, base): (f64, f64)) {
+    let words = crate::words::say("chart.floor");
+    let room = letters::room(&words, 11.0, Weight::Regular);
+    let interval = row.ci95.map(|ci| ci.map(|value| axis.at(value)));
+    let middle = axis.at(row.median);
+    let free = |from: f64| {
+        let apart = |[low, high]: [f64; 2]| from + room < low - 3.0 || from > high + 3.0;
+        let inside = from >= 0.0 && from + room <= scene.width;
+        inside && apart([middle; 2]) && interval.is_none_or(apart)
+    };
+    // To the left, where the faster values would be, or else to the right.
+    let style = Style::new(Ink::Muted).size(11.0);
+    if free(x - 7.0 - room) {
+        scene.text((x - 7.0, base), &words, style.anchor(Anchor::End));
+    } else if free(x + 7.0) {
+        scene.text((x + 7.0, base), &words, style);
     }
 }
 

@@ -35,7 +35,7 @@ pub fn reached(instances: f64) -> String {
 /// What stopped a ramp.
 #[must_use]
 pub fn stopped(rule: &str) -> String {
-    if rule == "cap" { say("chart.cap") } else { crate::fmt::clean(rule) }
+    if rule == "cap" { say("chart.cap") } else { crate::fmt::clean(&crate::words::retold(rule)) }
 }
 
 /// One level of a ramp, for a pointer over it.

@@ -2,7 +2,7 @@
 
 use isomark_core::Phase;
 
-use super::{Chart, by_params, counts, file_name, ink, shown, stack, strip, texts};
+use super::{Chart, by_params, counts, file_name, ink, shown, stack, strip, texts, told};
 use crate::answers::bounds;
 use crate::charts::scene::{Ink, Scene};
 use crate::dataset::Dataset;
@@ -102,14 +102,17 @@ fn phases(scenario: &str, cells: &[&CellSummary]) -> Chart {
         .map(|(title, cells)| stack::Panel { title, rows: cells.into_iter().map(life).collect() })
         .collect();
     let used = |phase: &Phase| cells.iter().any(|cell| cell.phases.iter().any(|p| p.phase == *phase));
+    let told = cells.iter().any(|cell| !cell.steps.is_empty());
     let legend: Vec<(Ink, String)> = Phase::ALL
         .iter()
         .enumerate()
         .filter(|(_, phase)| used(phase))
         .map(|(at, phase)| (Ink::Phase(at), named("phase", phase.word())))
+        .chain(told.then(|| (Ink::Axis, say("chart.told_legend"))))
         .collect();
     let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
-    let (caption, axis) = (tell("chart.phases_caption", &[("n", &n)]), say("chart.time"));
+    let below = if told { say("chart.told_caption") } else { String::new() };
+    let (caption, axis) = (tell("chart.phases_caption", &[("n", &n), ("told", &below)]), say("chart.time"));
     let said = panels.iter().flat_map(|panel| &panel.rows).map(|row| {
         let parts = row.segments.iter().map(|s| {
             format!("{} {}", named("phase", Phase::ALL[s.phase % Phase::ALL.len()].word()), s.words)
@@ -142,5 +145,21 @@ fn life(cell: &CellSummary) -> stack::Row {
         value: fmt::quantity("ns", total, None),
         segments: segments.collect(),
         note: comma(&folded.collect::<Vec<_>>()),
+        told: inner(cell),
     }
+}
+
+/// The inner steps in the order of their medians: a runtime that watches its own child may tell a late one first.
+fn inner(cell: &CellSummary) -> Vec<told::Step> {
+    let mut all: Vec<told::Step> = cell
+        .steps
+        .iter()
+        .map(|step| told::Step {
+            name: fmt::clean(&step.name),
+            at: step.median.0,
+            since: step.since.map_or_else(|| "–".to_owned(), |since| fmt::quantity("ns", since.0, None)),
+        })
+        .collect();
+    all.sort_by(|a, b| a.at.total_cmp(&b.at));
+    all
 }

@@ -23,8 +23,9 @@ const APART: f64 = 26.0;
 /// Radius of a mark.
 const MARK: f64 = 5.0;
 
-/// A measure of isolation: the metric of the scenario `isolation`, and its name on the axis.
-const MEASURES: [(&str, &str); 2] = [("interface", "chart.interface"), ("leak", "chart.leak")];
+/// A measure of isolation: the metric of the scenario `isolation`, its name on the axis, its unit.
+const MEASURES: [(&str, &str, &str); 2] =
+    [("interface", "chart.interface", COUNT), ("leak", "chart.leak", "share")];
 
 /// A cost: the scenario of the headline table, its name on the axis, its unit.
 const COSTS: [(&str, &str, &str); 3] = [
@@ -47,7 +48,7 @@ struct Point {
 /// One pair of a measure and a cost.
 struct Panel {
     cost: (&'static str, &'static str),
-    measure: (&'static str, &'static str),
+    measure: (&'static str, &'static str, &'static str),
     points: Vec<Point>,
 }
 
@@ -82,7 +83,7 @@ fn said(panels: &[Vec<Panel>]) -> Vec<String> {
 
 fn panel(
     summary: &Summary,
-    measure: &(&'static str, &'static str),
+    measure: &(&'static str, &'static str, &'static str),
     cost: &(&'static str, &'static str, &'static str),
 ) -> Option<Panel> {
     let column = summary.headline.columns.iter().position(|column| column.scenario == cost.0)?;
@@ -94,7 +95,8 @@ fn panel(
             RATIO => fmt::ratio(x, ci95),
             unit => fmt::quantity(unit, x, ci95),
         };
-        let tip = format!("{}: {} {y}, {} {words}", row.runtime, say(measure.1), say(cost.1));
+        let reach = fmt::quantity(if measure.2 == COUNT { "count" } else { measure.2 }, y, None);
+        let tip = format!("{}: {} {reach}, {} {words}", row.runtime, say(measure.1), say(cost.1));
         let name = fmt::clean(&row.runtime);
         Some(Point { name, kind: row.kind, ink: ink(summary, &row.runtime), x, ci95, y, tip })
     };
@@ -163,7 +165,7 @@ fn one(panel: &Panel, width: f64) -> Scene {
     let axis = Axis::log(low / margin, high * margin, panel.cost.1, LEFT, width - 8.0);
     axis.draw(&mut scene, top, bottom, &say(panel.cost.0));
     let most = panel.points.iter().map(|point| point.y).fold(0.0, f64::max);
-    let rise = Axis::from_zero(most * 1.06, COUNT, bottom, top);
+    let rise = Axis::from_zero(most * 1.06, panel.measure.2, bottom, top);
     rise.draw_upright(&mut scene, LEFT, width - 8.0);
     scene.line([LEFT, bottom, width - 8.0, bottom], 1.0, Ink::Axis);
     for point in &panel.points {

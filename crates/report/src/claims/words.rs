@@ -34,7 +34,7 @@ pub fn interval(point: &PointOutcome) -> Option<String> {
         "%" | "points" => {
             let (value, [low, high]) = (100.0 * point.value.0, ci95.map(|x| 100.0 * x));
             let digits = fmt::decimals(value, Some([low, high])).min(2);
-            format!("{low:.digits$} to {high:.digits$}")
+            format!("{low:.digits$}–{high:.digits$}")
         }
         unit => fmt::interval(unit, point.value.0, ci95),
     })

@@ -12,6 +12,7 @@ use crate::charts::strip::{self, Panel, Row};
 use crate::charts::{NARROW, WIDE, file_name, raster, slide, words};
 use crate::fmt;
 use crate::reference::REFERENCE;
+use crate::words::{say, tell};
 
 /// Charts of one fleet at most: a page with more is read by nobody.
 const MOST: usize = 40;
@@ -28,7 +29,8 @@ pub(super) struct Chart {
 
 impl Chart {
     pub(super) fn png(&self, summary: &FleetSummary) -> Result<Vec<u8>, Error> {
-        let origin = [fmt::clean(&format!("fleet {} · plan {}", summary.name, summary.plan))];
+        let origin = tell("fleet.origin", &[("name", &summary.name), ("plan", &summary.plan)]);
+        let origin = [fmt::clean(&origin)];
         raster::png(&slide::framed(self.wide.clone(), &self.title, &self.caption, &origin))
     }
 }
@@ -71,22 +73,15 @@ fn chart(summary: &FleetSummary, at: usize, (scenario, params): &(&str, &Params)
     if panels.is_empty() {
         return None;
     }
-    let (unit, axis) = if ratios {
-        (RATIO, "ratio to the plain process of the same host")
-    } else {
-        (&*first.unit, "median of a host")
-    };
-    let draw = |width| strip::draw(&panels, unit, axis, width);
+    let (unit, axis) =
+        if ratios { (RATIO, say("fleet.ratio_axis")) } else { (&*first.unit, say("fleet.median_axis")) };
+    let draw = |width| strip::draw(&panels, unit, &axis, width);
     let blank = if params.is_empty() { "" } else { ", " };
-    let caption = if ratios {
-        "Dot: a host, as its median ratio to its own plain process. Line: geometric mean over hosts. Bar: 95 % interval over hosts like these."
-    } else {
-        "Dot: a host's median. Line: median over hosts."
-    };
+    let caption = say(if ratios { "fleet.ratio_caption" } else { "fleet.median_caption" });
     Some(Chart {
         name: format!("fleet-{:02}-{}-{}", at + 1, file_name(scenario), file_name(&first.name)),
         title: fmt::clean(&format!("{scenario} · {}{blank}{}", first.name, words(params))),
-        caption: caption.to_owned(),
+        caption,
         wide: draw(WIDE),
         narrow: draw(NARROW),
     })
@@ -104,6 +99,6 @@ fn row(class: &ClassSummary, place: usize, metric: &FleetMetric, ratios: bool) -
         (values, middle, None, fmt::quantity(&metric.unit, middle, None))
     };
     let label = fmt::clean(&class.label);
-    let tip = format!("{label}: {value}, {} hosts", metric.hosts);
+    let tip = tell("fleet.tip", &[("who", &label), ("value", &value), ("n", &metric.hosts)]);
     Some(Row { label, value, ink: Ink::Runtime(place), values, median: middle, ci95, floor: None, tip })
 }

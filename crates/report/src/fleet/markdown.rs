@@ -7,18 +7,21 @@ use super::summary::FleetSummary;
 use super::words;
 use crate::fmt::clean;
 use crate::markdown::escape;
+use crate::words::{named, retold, say, tell};
 
 /// `summary.md` of a fleet.
 pub(super) fn markdown(summary: &FleetSummary) -> String {
-    let mut out = format!("# Fleet {}\n\n{}\n", escape(&summary.name), escape(&words::answer(summary)));
+    let title = tell("fleet.title", &[("name", &summary.name)]);
+    let mut out = format!("# {}\n\n{}\n", escape(&title), escape(&words::answer(summary)));
     for warning in &summary.warnings {
-        let _ = write!(out, "\n> {}\n", escape(warning));
+        let _ = write!(out, "\n> {}\n", escape(&retold(warning)));
     }
     for question in words::questions(summary) {
         let _ = write!(
             out,
-            "\n## {}\n\n| runtime | class | hosts | median (smallest–largest host) | to the process of the same host | verdict | between hosts | within |\n|---|---|---:|---:|---:|---|---:|---:|\n",
-            escape(&question.title())
+            "\n## {}\n\n{}\n|---|---|---:|---:|---:|---|---:|---:|\n",
+            escape(&question.title()),
+            say("fleet.columns")
         );
         for runtime in words::runtimes(summary, &question) {
             for class in &summary.classes {
@@ -33,12 +36,12 @@ pub(super) fn markdown(summary: &FleetSummary) -> String {
                     metric.hosts,
                     escape(&words::medians(metric)),
                     escape(&words::against(metric)),
-                    versus.map_or("", |v| v.verdict.word()),
+                    versus.map_or_else(String::new, |v| named("word", v.verdict.word())),
                 );
             }
         }
     }
-    out.push_str("\nRatios are paired within the blocks of one host; intervals are over hosts like these (cluster bootstrap).\n");
+    let _ = write!(out, "\n{}\n", say("fleet.paired"));
     claims(&mut out, summary);
     out
 }
@@ -51,7 +54,9 @@ fn claims(out: &mut String, summary: &FleetSummary) {
     let labels: Vec<String> = summary.classes.iter().map(|class| escape(&class.label)).collect();
     let _ = write!(
         out,
-        "\n## Claims\n\n| claim | {} |\n|---|{}\n",
+        "\n## {}\n\n| {} | {} |\n|---|{}\n",
+        say("contents.claims"),
+        say("fleet.claim"),
         labels.join(" | "),
         "---|".repeat(labels.len())
     );

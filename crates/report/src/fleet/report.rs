@@ -15,24 +15,32 @@ use crate::claims::file::File;
 use crate::claims::layers::Layers;
 use crate::claims::shelf;
 use crate::gate::Stored;
+use crate::{Options, words};
 
 /// Writes everything that follows from a collected fleet into its folder.
 ///
 /// # Errors
 /// [`Error::Input`] naming file and line of what cannot be read; otherwise what the host refused.
-pub fn report(dir: &Path, templates: Option<&Path>) -> Result<FleetSummary, Error> {
+pub fn report(dir: &Path, options: &Options) -> Result<FleetSummary, Error> {
     let fleet = Collected::open(dir)?;
     let summary = summarise(dir, &fleet)?;
-    let charts = chart::charts(&summary);
-    let text = page::page(&summary, &charts, templates)?;
     let out = Folder::derived(dir);
-    for chart in &charts {
-        out.replace(&format!("charts/{}.png", chart.name), &chart.png(&summary)?)?;
-    }
-    out.replace("report.html", text.as_bytes())?;
-    out.replace("summary.md", markdown::markdown(&summary).as_bytes())?;
+    let templates = options.templates.as_deref();
+    let language = options.language.as_deref().unwrap_or(words::ENGLISH);
+    words::within(words::Words::load(language, templates)?, || told(&out, &summary, templates))?;
     out.replace("summary.json", &pretty(&summary)?)?;
     Ok(summary)
+}
+
+/// Writes what is read by people, in the language of the scope.
+fn told(out: &Folder, summary: &FleetSummary, templates: Option<&Path>) -> Result<(), Error> {
+    let charts = chart::charts(summary);
+    let text = page::page(summary, &charts, templates)?;
+    for chart in &charts {
+        out.replace(&format!("charts/{}.png", chart.name), &chart.png(summary)?)?;
+    }
+    out.replace("report.html", text.as_bytes())?;
+    out.replace("summary.md", markdown::markdown(summary).as_bytes())
 }
 
 /// The answers of a collected fleet.

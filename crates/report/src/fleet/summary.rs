@@ -19,6 +19,7 @@ use crate::stats::random::Random;
 use crate::stats::verdict::{Quantity, Verdict, judge};
 use crate::summarise::{number, rounded};
 use crate::summary::Number;
+use crate::words::stored;
 
 /// Schema name of a fleet's `summary.json`.
 pub const SCHEMA: &str = "isomark.fleet-summary/1";
@@ -205,14 +206,16 @@ pub(super) fn class(label: &str, replicas: u32, hosts: &[Host], files: &[File]) 
 
 fn words(host: &Host) -> String {
     let host = &host.run.host;
-    let text = format!(
-        "{} × {}, {}, kernel {}, KVM class {}, cgroup {}",
-        host.cpus,
-        host.cpu,
-        crate::fmt::quantity("byte", host.memory as f64, None),
-        host.kernel,
-        host.kvm_class,
-        host.cgroup
+    let text = stored(
+        "class_host",
+        &[
+            ("cpus", &host.cpus),
+            ("cpu", &host.cpu),
+            ("memory", &crate::fmt::quantity("byte", host.memory as f64, None)),
+            ("kernel", &host.kernel),
+            ("class", &host.kvm_class),
+            ("cgroup", &host.cgroup),
+        ],
     );
     crate::fmt::clean(&text)
 }
@@ -286,10 +289,7 @@ fn versus(label: &str, cell: &Cell, metric: &Metric, against: &[Against]) -> Fle
         Some(_) => judge(&Estimate { n, value, ci95 }, bounds, kind),
         None => {
             let hosts = against.len();
-            (
-                Verdict::Inconclusive,
-                Some(format!("{hosts} of {ENOUGH} hosts that an interval over hosts needs")),
-            )
+            (Verdict::Inconclusive, Some(stored("few_hosts", &[("n", &hosts), ("needed", &ENOUGH)])))
         }
     };
     FleetVersus {
@@ -334,6 +334,17 @@ const fn holds(supported: usize, refuted: usize, not_testable: usize, hosts: usi
     }
 }
 
+/// The text that counts hosts of a status.
+const fn gone_text(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "gone_ok",
+        Status::Missing => "gone_missing",
+        Status::Failed => "gone_failed",
+        Status::Unfit => "gone_unfit",
+        Status::Unlike => "gone_unlike",
+    }
+}
+
 /// What a reader must know: who is missing, and which classes are too small.
 pub(super) fn warnings(fleet: &Collected, classes: &[ClassSummary]) -> Vec<String> {
     let mut all = fleet.notes.clone();
@@ -343,18 +354,20 @@ pub(super) fn warnings(fleet: &Collected, classes: &[ClassSummary]) -> Vec<Strin
             .filter_map(|status| {
                 let own = fleet.hosts.iter().filter(|h| h.class == class.label && h.status == status);
                 let count = own.count();
-                (count > 0).then(|| format!("{count} {}", status.word()))
+                (count > 0).then(|| stored(gone_text(status), &[("n", &count)]))
             })
             .collect();
         if !gone.is_empty() {
             let (label, hosts, replicas) = (&class.label, class.hosts, class.replicas);
-            all.push(format!("class {label}: {hosts} of {replicas} hosts can be used ({})", gone.join(", ")));
+            let gone = gone.join(", ");
+            all.push(stored(
+                "class_gone",
+                &[("label", label), ("n", &hosts), ("all", &replicas), ("gone", &gone)],
+            ));
         }
         if class.hosts < ENOUGH {
             let (label, hosts) = (&class.label, class.hosts);
-            all.push(format!(
-                "class {label}: {hosts} hosts are too few to speak for others: an interval over hosts needs {ENOUGH}"
-            ));
+            all.push(stored("class_few", &[("label", label), ("n", &hosts), ("needed", &ENOUGH)]));
         }
     }
     all

@@ -4,6 +4,7 @@ use isomark_core::Params;
 
 use super::summary::{ClassSummary, FleetCell, FleetClaim, FleetMetric, FleetSummary, FleetVersus, Holds};
 use crate::fmt;
+use crate::words::{comma, named, say, tell};
 
 /// A question of the plan: its scenario, parameters and headline metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,7 +72,7 @@ pub(super) fn medians(metric: &FleetMetric) -> String {
 
 /// The comparison with its interval: `1.23× (1.18–1.27)`.
 pub(super) fn against(metric: &FleetMetric) -> String {
-    let Some(versus) = &metric.versus else { return "reference".into() };
+    let Some(versus) = &metric.versus else { return say("fleet.reference") };
     match (versus.ratio, versus.difference) {
         (Some(ratio), _) => {
             let text = fmt::ratio(ratio, versus.ci95);
@@ -82,7 +83,8 @@ pub(super) fn against(metric: &FleetMetric) -> String {
         (None, Some(apart)) => {
             let text = fmt::quantity(&metric.unit, apart.0, None);
             let ci = versus.ci95.map(|ci| fmt::interval(&metric.unit, apart.0, ci));
-            ci.map_or_else(|| format!("{text} more"), |ci| format!("{text} more ({ci})"))
+            let more = tell("fleet.more", &[("amount", &text)]);
+            ci.map_or_else(|| more.clone(), |ci| format!("{more} ({ci})"))
         }
         (None, None) => "~".into(),
     }
@@ -106,20 +108,27 @@ pub(super) fn claim(claim: &FleetClaim, hosts: usize) -> String {
         Holds::Supported => claim.supported,
         Holds::Refuted => claim.refuted,
         Holds::Mixed => {
-            return format!("mixed: {} hosts support it, {} refute it", claim.supported, claim.refuted);
+            return tell("fleet.mixed", &[("yes", &claim.supported), ("no", &claim.refuted)]);
         }
-        Holds::Inconclusive | Holds::NotTestable => return claim.verdict.word().to_owned(),
+        Holds::Inconclusive | Holds::NotTestable => return holds(claim.verdict),
     };
-    format!("{} on {count} of {hosts} hosts", claim.verdict.word())
+    tell("fleet.holds", &[("verdict", &holds(claim.verdict)), ("n", &count), ("all", &hosts)])
+}
+
+/// What a class says of a claim, as a reader sees it.
+fn holds(verdict: Holds) -> String {
+    named("word", &verdict.word().replace(' ', "-"))
 }
 
 /// How many hosts can be used, in a sentence.
 pub(super) fn answer(summary: &FleetSummary) -> String {
     let one = |class: &ClassSummary| {
-        format!("{} of {} hosts of class {}", class.hosts, class.replicas, class.label)
+        let with: [(&str, &dyn std::fmt::Display); 3] =
+            [("n", &class.hosts), ("all", &class.replicas), ("class", &class.label)];
+        tell("fleet.of_class", &with)
     };
-    let all = summary.classes.iter().map(one).collect::<Vec<_>>().join(", ");
-    fmt::clean(&format!("Plan {} on {all}.", summary.plan))
+    let all = comma(&summary.classes.iter().map(one).collect::<Vec<_>>());
+    fmt::clean(&tell("fleet.answer", &[("plan", &summary.plan), ("classes", &all)]))
 }
 
 /// Claims that at least one class decides or disputes.

@@ -12,6 +12,7 @@ use super::{Series, text};
 use crate::charts::scene::{Anchor, Ink, Scene, Style};
 use crate::charts::{NARROW, WIDE, raster, slide};
 use crate::fmt;
+use crate::words::{comma, named, retold, say, tell};
 
 /// Height of a panel's plot.
 const PLOT: f64 = 96.0;
@@ -76,16 +77,9 @@ fn trend(at: usize, group: &[&Series]) -> Trend {
     let what = if first.scenario == first.metric { String::new() } else { format!(" · {}", first.metric) };
     let title = fmt::clean(&format!("{}{what}{blank}{words}", first.scenario));
     let ratios = group.iter().any(|s| s.unit == super::RATIO);
-    let about = if ratios {
-        "Other runtimes as ratios to the plain process of the same run; the process in its own unit. "
-    } else {
-        ""
-    };
+    let about = if ratios { say("history.ratios") } else { String::new() };
     let runs = group.iter().map(|s| s.points.len()).max().unwrap_or(0);
-    let caption = format!(
-        "{about}Dot: a run. Thin bar: its 95 % interval. Line: mean between changes. Dashed: where a change begins. \
-         {runs} runs, the oldest at the left."
-    );
+    let caption = tell("history.chart", &[("about", &about), ("n", &runs)]);
     let scenario = crate::charts::file_name(&first.scenario);
     let metric = crate::charts::file_name(&first.metric);
     Trend {
@@ -96,7 +90,7 @@ fn trend(at: usize, group: &[&Series]) -> Trend {
             crate::charts::texts::NEWEST,
             group.iter().map(|s| said(s)).collect(),
         ),
-        host: first.host.clone(),
+        host: retold(&first.host),
         wide: draw(group, WIDE),
         narrow: draw(group, NARROW),
     }
@@ -105,13 +99,19 @@ fn trend(at: usize, group: &[&Series]) -> Trend {
 /// The newest value of a series and how it got there, in words.
 fn said(series: &Series) -> String {
     let newest = series.points.last().map_or(f64::NAN, |point| point.value);
-    let percent = |change: &super::Changed| {
-        format!("{:+.1} % {}", (change.after / change.before - 1.0) * 100.0, change.direction)
+    let changes: Vec<String> = series.changes.iter().map(changed).collect();
+    let changes = if changes.is_empty() {
+        String::new()
+    } else {
+        tell("history.changed", &[("changes", &comma(&changes))])
     };
-    let changes: Vec<String> = series.changes.iter().map(percent).collect();
-    let changes =
-        if changes.is_empty() { String::new() } else { format!(", changes: {}", changes.join(", ")) };
     format!("{} {}{changes}", fmt::clean(&series.runtime), value(series, newest))
+}
+
+/// `+4.1 % worse`.
+fn changed(change: &super::Changed) -> String {
+    let percent = (change.after / change.before - 1.0) * 100.0;
+    format!("{percent:+.1} % {}", named("word", change.direction))
 }
 
 fn draw(group: &[&Series], width: f64) -> Scene {
@@ -198,8 +198,7 @@ fn means(scene: &mut Scene, series: &Series, (x, y): (Place<'_>, Height<'_>), (f
     for change in series.changes.iter().filter(|change| change.at < series.points.len()) {
         let at = x(change.at);
         scene.dashes([at, from, at, to], 1.2, Ink::Text);
-        let percent = (change.after / change.before - 1.0) * 100.0;
-        let words = format!("{percent:+.1} % {}", change.direction);
+        let words = changed(change);
         // Beside the line, on the side that has more room.
         let half = f64::midpoint(0.0, scene.width);
         let (shift, anchor) = if at > half { (-4.0, Anchor::End) } else { (4.0, Anchor::Start) };

@@ -10,13 +10,14 @@ use super::{History, Series, text};
 use crate::charts::svg::svg;
 use crate::fmt;
 use crate::html;
+use crate::words::{self, named, tell};
 
 #[derive(Serialize)]
 struct View {
     title: String,
     answer: String,
     changes: Vec<Row>,
-    broken: Vec<[String; 2]>,
+    broken: Vec<[String; 3]>,
     hosts: Vec<HostView>,
 }
 
@@ -43,11 +44,11 @@ struct Row {
     before: String,
     after: String,
     percent: String,
-    direction: &'static str,
+    direction: String,
     verdict: &'static str,
 }
 
-/// The page and its charts. `charts` is where the page finds their PNG files.
+/// The page and its charts, in the language of the scope. `charts` is where the page finds their PNG files.
 ///
 /// # Errors
 /// [`Error::Input`] naming file and line of a template that cannot be used.
@@ -70,7 +71,7 @@ pub fn page(
         title: fmt::clean(&dir.display().to_string()),
         answer: answer(history),
         changes: history.series.iter().flat_map(rows).collect(),
-        broken: history.broken.iter().map(|b| [fmt::clean(&b.folder), fmt::clean(&b.why)]).collect(),
+        broken: history.broken.iter().map(broken).collect(),
         hosts,
     };
     Ok((html::page("history.html", &view, templates)?, trends))
@@ -88,16 +89,21 @@ fn chart(trend: &Trend, charts: &str) -> ChartView {
     }
 }
 
+/// A folder that is left out, why, and the language of that.
+fn broken(one: &super::Broken) -> [String; 3] {
+    let (why, language) = words::again(&one.why);
+    [fmt::clean(&one.folder), fmt::clean(&why), language]
+}
+
 fn answer(history: &History) -> String {
     let all = || history.series.iter().flat_map(|series| &series.changes);
     let worse = all().filter(|change| change.direction == "worse").count();
     let better = all().count() - worse;
-    let many = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let found = match (worse, better) {
-        (0, 0) => "no change for good was found".to_owned(),
-        _ => format!("{} for the worse and {better} for the better", many(worse, "change")),
+        (0, 0) => words::say("history.steady"),
+        _ => tell("history.found", &[("worse", &worse), ("better", &better)]),
     };
-    format!("{} series in {}: {found}.", history.series.len(), many(history.runs, "run"))
+    tell("history.answer", &[("series", &history.series.len()), ("runs", &history.runs), ("found", &found)])
 }
 
 fn rows(series: &Series) -> Vec<Row> {
@@ -107,7 +113,7 @@ fn rows(series: &Series) -> Vec<Row> {
         before: text::value(series, change.before),
         after: text::value(series, change.after),
         percent: format!("{:+.1} %", (change.after / change.before - 1.0) * 100.0),
-        direction: change.direction,
+        direction: named("word", change.direction),
         verdict: if change.direction == "worse" { "slower" } else { "faster" },
     };
     series.changes.iter().map(one).collect()

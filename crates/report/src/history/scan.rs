@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::Broken;
 use super::index::Index;
+use crate::words::stored;
 
 /// Largest summary accepted, in bytes.
 const MOST: u64 = 256 << 20;
@@ -119,22 +120,20 @@ fn folders(dir: &Path) -> Result<BTreeMap<String, Seen>, Error> {
         let path = entry.path();
         if let Some(seen) = stamp(&path.join("summary.json"), None) {
             all.insert(name, seen);
-        } else if let Some(seen) =
-            stamp(&path.join("run.json"), Some("no summary.json; isomark report makes it"))
-        {
+        } else if let Some(seen) = stamp(&path.join("run.json"), Some(stored("no_summary", &[]))) {
             all.insert(name, seen);
         }
     }
     Ok(all)
 }
 
-fn stamp(path: &Path, trouble: Option<&str>) -> Option<Seen> {
+fn stamp(path: &Path, trouble: Option<String>) -> Option<Seen> {
     let meta = fs::metadata(path).ok()?;
     let since = meta.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mtime = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
     // A summary that comes later has another size than none.
     let size = if trouble.is_some() { -1 } else { meta.len() as i64 };
-    Some(Seen { mtime, size, trouble: trouble.map(str::to_owned) })
+    Some(Seen { mtime, size, trouble })
 }
 
 /// What a history needs of a summary.
@@ -205,9 +204,18 @@ impl SlimHost {
     /// The kind of host in words; memory to the nearest GiB, because firmware takes its part.
     fn words(&self) -> String {
         let gib = (self.memory as f64 / f64::from(1 << 30)).round();
-        let text = format!(
-            "{} × {}, {gib} GiB, kernel {}, KVM class {}, cgroup {}, hypervisor {}, as {}",
-            self.cpus, self.cpu, self.kernel, self.kvm_class, self.cgroup, self.hypervisor, self.user
+        let text = stored(
+            "host_kind",
+            &[
+                ("cpus", &self.cpus),
+                ("cpu", &self.cpu),
+                ("gib", &gib),
+                ("kernel", &self.kernel),
+                ("class", &self.kvm_class),
+                ("cgroup", &self.cgroup),
+                ("hypervisor", &self.hypervisor),
+                ("user", &self.user),
+            ],
         );
         crate::fmt::clean(&text)
     }
@@ -265,5 +273,5 @@ fn store(
             lines.insert(line.metric);
         }
     }
-    Ok(lines.is_empty().then(|| "it holds no value".to_owned()))
+    Ok(lines.is_empty().then(|| stored("no_values", &[])))
 }

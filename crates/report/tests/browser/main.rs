@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use devtools::Page;
+use isomark_report::claims::verdict::Verdict;
 use isomark_report::dataset::Dataset;
-use isomark_report::{charts, claims, html, summarise, view};
+use isomark_report::summary::Claim;
+use isomark_report::{charts, claims, html, scoreboard, summarise, view};
 use serde_json::json;
 
 const CHECKS: &str = include_str!("checks.js");
@@ -53,6 +55,30 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/run/report.html")
 }
 
+/// The claims of a run with every verdict that there is, each among those of which it says something, and the first one
+/// with texts as long as they come.
+fn judged(data: &Dataset<'_>) -> Vec<Claim> {
+    let mut all = claims::claims(data).unwrap();
+    let verdicts = [Verdict::Supported, Verdict::Refuted, Verdict::Inconclusive, Verdict::NotTestable];
+    let measured = all.iter_mut().filter(|claim| scoreboard::was_measured(claim));
+    let mut found = 0;
+    for (claim, verdict) in measured.zip(verdicts.into_iter().cycle()) {
+        claim.verdict = verdict;
+        for layer in claim.measured.parts.iter_mut().flat_map(|part| &mut part.layers) {
+            layer.verdict = verdict;
+        }
+        if found == 0 {
+            claim.title = "A title of a claim that goes on and on, as nobody would ever write one ".repeat(3);
+            claim.says =
+                "A sentence for newcomers with values of many layers and what they mean. ".repeat(12);
+            claim.text = "AnUnbreakableWordOfGreatLength".repeat(8);
+        }
+        found += 1;
+    }
+    assert!(found >= 8, "{found} claims are measured in the fixture");
+    all
+}
+
 /// The report of a run of everything in seventeen runtimes.
 fn full() -> &'static str {
     static PAGE: LazyLock<String> = LazyLock::new(|| {
@@ -60,7 +86,7 @@ fn full() -> &'static str {
         let samples = fixture::full::samples(&run);
         let data = Dataset::new(&run, &samples, fixture::noise(&run)).unwrap();
         let mut summary = summarise::summarise(&data);
-        summary.claims = claims::claims(&data).unwrap();
+        summary.claims = judged(&data);
         let drawn = charts::charts(&data, &summary);
         html::html(&view::view(&run, &summary, &drawn), None).unwrap()
     });
@@ -114,12 +140,25 @@ fn a_full_run_of_seventeen_runtimes_is_a_page_that_can_be_read() {
     let dir = tempfile::tempdir_in("/var/tmp").unwrap();
     let file = dir.path().join("report.html");
     fs::write(&file, text).unwrap();
-    for width in [1400, 390] {
-        page.view(width, false);
+    let axe = axe();
+    for (width, dark) in [(1400, false), (1400, true), (390, false), (390, true)] {
+        let when = format!("at {width} px, dark {dark}");
+        page.view(width, dark);
         page.open(&file, "");
         page.eval(CHECKS);
-        untroubled(&mut page, &format!("at {width} px"));
-        check(&mut page, "overflow", &format!("at {width} px"));
+        untroubled(&mut page, &when);
+        check(&mut page, "overflow", &when);
+        // Why a claim has its verdict is read without a pointer and without opening anything.
+        page.holds("[...document.querySelectorAll('.claims > article')].filter((e) => e.checkVisibility()).every((e) => e.querySelector('.why')?.checkVisibility())");
+        page.holds("['supported', 'refuted', 'inconclusive', 'not-testable'].every((one) => document.querySelector(`article .v-${one}`))");
+        page.eval("document.querySelectorAll('details:not(.menu)').forEach((one) => { one.open = true; })");
+        check(&mut page, "overflow", &format!("{when}, opened"));
+        check(&mut page, "charts", &when);
+        if let Some(axe) = &axe {
+            page.eval(axe);
+            check(&mut page, "axe", &when);
+        }
+        untroubled(&mut page, &when);
     }
 }
 

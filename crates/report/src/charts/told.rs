@@ -1,0 +1,145 @@
+//! What does a runtime itself tell of the time below a bar?
+//!
+//! A thin lane of boxes, one from each told step to the next, on the axis of the phases above it. The steps were never on
+//! the stopwatch: they are drawn smaller, in the ink of no phase, and named as told wherever they have words.
+
+use super::axis::Axis;
+use super::letters;
+use super::scene::{Anchor, Ink, Scene, Style, Weight};
+use crate::words::{comma, say, tell};
+
+/// Height of a box.
+const BOX: f64 = 6.0;
+/// Room from a lane's top to where its words end.
+const HIGH: f64 = 23.0;
+/// Size of its words.
+const SIZE: f64 = 11.0;
+/// Narrower ones are drawn together with their neighbours: nobody could point at them.
+const THINNEST: f64 = 3.0;
+
+/// An inner step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// When it was done, in ns since `create` began.
+    pub at: f64,
+    /// How long after the step before, in words.
+    pub since: String,
+}
+
+/// What a lane draws as one: steps from one place to another.
+struct Stretch<'s> {
+    steps: Vec<&'s Step>,
+    from: f64,
+    to: f64,
+}
+
+/// Draws the lane below a bar that ends at `top`, and returns where it ends itself; nothing for nothing told.
+pub fn lane(scene: &mut Scene, axis: &Axis, steps: &[Step], [left, right, top]: [f64; 3]) -> f64 {
+    if steps.is_empty() {
+        return top;
+    }
+    let stretches = stretches(axis, steps);
+    for one in &stretches {
+        let room = (one.to - one.from - 1.0).max(0.5);
+        scene.rect([one.from, top + 2.0, room, BOX], 0.0, Ink::Axis).tip(tip(one));
+    }
+    let base = top + HIGH - 4.0;
+    let style = Style::new(Ink::Muted).size(SIZE);
+    let named: Vec<&Stretch<'_>> = stretches.iter().filter(|one| fits(one)).collect();
+    // Names under their boxes; where only one finds room, the longest steps in a line tell more.
+    if named.len() > 1 {
+        for one in named {
+            let (middle, name) = (f64::midpoint(one.from, one.to), &*one.steps[0].name);
+            let room = letters::room(name, SIZE, Weight::Regular);
+            scene.rect([middle - room / 2.0, base - SIZE * 0.95, room, SIZE * 1.35], 0.0, Ink::Paper);
+            scene.text((middle, base), name, style.anchor(Anchor::Middle));
+        }
+    } else {
+        scene.heading((left, base), &longest(steps, right - left), style);
+    }
+    top + HIGH
+}
+
+/// Steps by their places on the axis, those that lie too close together as one.
+fn stretches<'s>(axis: &Axis, steps: &'s [Step]) -> Vec<Stretch<'s>> {
+    let mut all: Vec<Stretch<'s>> = Vec::new();
+    let mut from = axis.at(0.0);
+    for step in steps {
+        let to = axis.at(step.at).max(from);
+        match all.last_mut() {
+            Some(last) if last.to - last.from < THINNEST || to - from < THINNEST && last.steps.len() > 1 => {
+                last.steps.push(step);
+                last.to = to;
+            }
+            _ => all.push(Stretch { steps: vec![step], from, to }),
+        }
+        from = to;
+    }
+    all
+}
+
+/// Whether the name of a step stands under its own box and under no other's.
+fn fits(one: &Stretch<'_>) -> bool {
+    one.steps.len() == 1 && letters::room(&one.steps[0].name, SIZE, Weight::Regular) + 6.0 < one.to - one.from
+}
+
+fn tip(one: &Stretch<'_>) -> String {
+    let told = one.steps.iter().map(|step| format!("{} {}", step.name, step.since));
+    tell("chart.told", &[("steps", &comma(&told.collect::<Vec<_>>()))])
+}
+
+/// The steps that took longest, as many as there is room for.
+fn longest(steps: &[Step], room: f64) -> String {
+    let mut before = 0.0;
+    let mut lengths: Vec<(f64, &Step)> = Vec::new();
+    for step in steps {
+        lengths.push((step.at - before, step));
+        before = step.at;
+    }
+    lengths.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut parts: Vec<String> = Vec::new();
+    let mut text = String::new();
+    for (_, step) in lengths {
+        parts.push(format!("{} {}", step.name, step.since));
+        let longer = tell("chart.told_longest", &[("steps", &comma(&parts))]);
+        if letters::room(&longer, SIZE, Weight::Regular) > room {
+            break;
+        }
+        text = longer;
+    }
+    if text.is_empty() {
+        letters::fitted(&say("chart.told_legend"), room, SIZE, Weight::Regular)
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(name: &str, at: f64) -> Step {
+        Step { name: name.into(), at, since: "1 µs".into() }
+    }
+
+    #[test]
+    fn steps_too_close_to_point_at_are_drawn_together_and_none_is_lost() {
+        let axis = Axis::from_zero(1000.0, "ns", 0.0, 1020.0);
+        let steps = [step("a", 1.0), step("b", 2.0), step("c", 2.5), step("d", 400.0), step("e", 401.0)];
+        let found = stretches(&axis, &steps);
+        let names: Vec<Vec<&str>> =
+            found.iter().map(|one| one.steps.iter().map(|step| &*step.name).collect()).collect();
+        assert_eq!(names.concat(), ["a", "b", "c", "d", "e"]);
+        assert!(found.len() < steps.len() && found.windows(2).all(|w| w[0].to == w[1].from));
+    }
+
+    #[test]
+    fn nothing_told_takes_no_room() {
+        let axis = Axis::from_zero(10.0, "ns", 0.0, 100.0);
+        let mut scene = Scene::new(100.0);
+        assert_eq!(lane(&mut scene, &axis, &[], [0.0, 100.0, 7.0]), 7.0);
+        assert!(scene.items.is_empty());
+    }
+}

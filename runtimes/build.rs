@@ -27,8 +27,10 @@ fn main() {
         println!("cargo::warning=remedy: rustup target add {MUSL}");
     }
     let out = PathBuf::from(variable("OUT_DIR"));
-    // Beside the profiles' folders, so that debug and release builds share it: OUT_DIR is TARGET/PROFILE/build/PKG/out.
-    let dir = out.ancestors().nth(4).unwrap_or(&out).join("inside");
+    // Beside the profiles' folders, so that debug and release builds share it: OUT_DIR is TARGET/PROFILE/build/PKG/out,
+    // or TARGET/TRIPLE/PROFILE/build/PKG/out where cargo is told a triple.
+    let mut above = out.ancestors().skip(4).skip_while(|dir| dir.ends_with(variable("TARGET")));
+    let dir = above.next().unwrap_or(&out).join("inside");
     build(&root, target, &dir);
     for name in ["isomark-payload", "isomark-vmm", "isomark-init"] {
         let built = dir.join(target).join("payload").join(name);

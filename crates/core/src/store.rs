@@ -131,6 +131,29 @@ impl Folder {
             fail(e)
         })
     }
+
+    /// Takes away those files of a directory of it that `stale` says are of no use any more. A directory that is not there
+    /// holds none; what is no regular file stays.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the directory is a link; otherwise what the host refused.
+    pub fn take_away(&self, dir: &str, stale: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let path = self.path(dir);
+        let fail = |e: io::Error| Error::os(format!("take away what is stale in {}", path.display()), e);
+        self.holds(&path)?;
+        let entries = match fs::read_dir(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(fail)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(fail)?;
+            let file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if file && entry.file_name().to_str().is_some_and(&stale) {
+                fs::remove_file(entry.path()).map_err(fail)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The two files of a run that grow.

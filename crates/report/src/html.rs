@@ -48,32 +48,58 @@ pub fn html(view: &View, templates: Option<&Path>) -> Result<String, Error> {
     page("run.html", view, templates)
 }
 
-/// The page that a template makes of a view.
-pub(crate) fn page(name: &str, view: &impl Serialize, templates: Option<&Path>) -> Result<String, Error> {
-    let sources: Vec<(&str, String)> = BUILT_IN
-        .iter()
-        .map(|(name, text)| Ok((*name, source(name, text, templates)?)))
-        .collect::<Result<_, Error>>()?;
+/// Refuses a folder of templates that no page can be made with.
+///
+/// # Errors
+/// [`Error::Input`] naming the folder, or file and line of a template that cannot be read.
+pub(crate) fn check(templates: Option<&Path>) -> Result<(), Error> {
+    engine(&sources(templates)?, templates).map(drop)
+}
+
+/// Name and text of every template.
+fn sources(templates: Option<&Path>) -> Result<Vec<(&'static str, String)>, Error> {
+    if let Some(dir) = templates.filter(|dir| !dir.is_dir()) {
+        return Err(Error::Input(format!("templates {}: there is no such folder", dir.display())));
+    }
+    BUILT_IN.iter().map(|(name, text)| Ok((*name, source(name, text, templates)?))).collect()
+}
+
+fn engine<'s>(
+    sources: &'s [(&'static str, String)],
+    templates: Option<&Path>,
+) -> Result<Environment<'s>, Error> {
     let mut engine = Environment::new();
     // A name that a template spells wrong is a mistake to report, not a blank to print.
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     speaking(&mut engine);
-    for (name, text) in &sources {
-        engine.add_template(name, text).map_err(|e| refuse(&e))?;
+    for (name, text) in sources {
+        engine.add_template(name, text).map_err(|e| refuse(&e, templates))?;
     }
-    let [style, script] = ["style.css", "script.js"].map(|name| inline(&engine, name, view));
+    Ok(engine)
+}
+
+/// The page that a template makes of a view.
+pub(crate) fn page(name: &str, view: &impl Serialize, templates: Option<&Path>) -> Result<String, Error> {
+    let sources = sources(templates)?;
+    let mut engine = engine(&sources, templates)?;
+    let [style, script] = ["style.css", "script.js"].map(|name| inline(&engine, name, view, templates));
     let (style, script) = (style?, script?);
     engine.add_global("policy", policy(&style, &script));
     engine.add_global("style", Value::from_safe_string(style));
     engine.add_global("script", Value::from_safe_string(script));
-    let page = engine.get_template(name).map_err(|e| refuse(&e))?;
-    page.render(Serde(view)).map_err(|e| refuse(&e))
+    let page = engine.get_template(name).map_err(|e| refuse(&e, templates))?;
+    page.render(Serde(view)).map_err(|e| refuse(&e, templates))
 }
 
 /// What stands inside of the one `style` and the one `script` element: the text that the policy names by its hash.
-fn inline(engine: &Environment<'_>, name: &str, view: &impl Serialize) -> Result<String, Error> {
+fn inline(
+    engine: &Environment<'_>,
+    name: &str,
+    view: &impl Serialize,
+    templates: Option<&Path>,
+) -> Result<String, Error> {
     let text = engine.get_template(name).and_then(|template| template.render(Serde(view)));
-    let text = text.map_err(|e| refuse(&e))?;
+    let text = text.map_err(|e| refuse(&e, templates))?;
     if text.to_ascii_lowercase().contains("</s") {
         return Err(Error::Input(format!(
             "template {name}: \"</s\" would end the element that it stands in"
@@ -112,13 +138,16 @@ fn source(name: &str, built_in: &str, templates: Option<&Path>) -> Result<String
     fs::read_to_string(&path).map_err(fail)
 }
 
-fn refuse(e: &minijinja::Error) -> Error {
+/// Names the file that its user can mend: the one in `templates`, where there is one of that name.
+fn refuse(e: &minijinja::Error, templates: Option<&Path>) -> Error {
     // An error in an included template arrives wrapped in one of the template that includes it.
     let mut inner = e;
     while let Some(next) = std::error::Error::source(inner).and_then(|source| source.downcast_ref()) {
         inner = next;
     }
-    let place = match (inner.name(), inner.line()) {
+    let own = |name: &str| templates.map(|dir| dir.join(name)).filter(|path| path.exists());
+    let file = |name: &str| own(name).map_or_else(|| name.to_owned(), |path| path.display().to_string());
+    let place = match (inner.name().map(file), inner.line()) {
         (Some(name), Some(line)) => format!("template {name} line {line}"),
         (Some(name), None) => format!("template {name}"),
         (None, _) => "template".to_owned(),

@@ -1,7 +1,7 @@
 //! Samples to answers: dataset, statistics, summary, report.
 //!
 //! A pipeline of pure functions: samples → [`dataset::Dataset`] → [`summary::Summary`] → files. Only [`render`]
-//! touches a disk, and only through [`Folder::replace`]. This crate cannot start anything and never prints.
+//! touches a disk, and only through [`Folder::replace`] and [`Folder::take_away`]. This crate cannot start anything and never prints.
 //!
 //! ```no_run
 //! use isomark_core::store::Folder;
@@ -70,10 +70,22 @@ pub struct Options {
     pub language: Option<String>,
 }
 
+impl Options {
+    /// Refuses what no report can be rendered with, before anything is measured for one.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the folder, the language, or file and line of what cannot be read.
+    pub fn check(&self) -> Result<(), Error> {
+        let language = self.language.as_deref().unwrap_or(words::ENGLISH);
+        words::Words::load(language, self.templates.as_deref())?;
+        html::check(self.templates.as_deref())
+    }
+}
+
 /// Reads what a run measured and writes everything that follows from it into the run's folder.
 ///
-/// Writes `charts/*.png`, `report.html`, `samples.csv`, `summary.md` and, last, `summary.json`. A run cut short
-/// gives the answers of a shorter run.
+/// Writes `charts/*.png`, `report.html`, `samples.csv`, `summary.md` and, last, `summary.json`, and takes away pictures
+/// that an earlier rendering drew and this one does not. A run cut short gives the answers of a shorter run.
 ///
 /// # Errors
 /// [`Error::Input`] naming file and line of what cannot be read; otherwise what the host refused.
@@ -100,5 +112,7 @@ fn told(folder: &Folder, data: &Dataset<'_>, summary: &Summary, options: &Option
         folder.replace(&format!("charts/{}.png", chart.name), &chart.png(summary)?)?;
     }
     folder.replace("report.html", page.as_bytes())?;
+    // After the page: it never names a picture that is not there.
+    folder.take_away("charts", |file| charts::is_stale(file, summary, &drawn))?;
     folder.replace("summary.md", markdown::markdown(summary).as_bytes())
 }

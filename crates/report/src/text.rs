@@ -192,29 +192,33 @@ impl Lines {
         self.text.push('\n');
     }
 
-    /// Words behind a mark, broken where the line ends and set in below their beginning.
+    /// Words behind a mark, as [`broken`] sets them.
     fn sentence(&mut self, mark: &str, words: &str) {
-        let indent = mark.chars().count();
-        let room = self.width - indent;
-        let mut line = String::new();
-        let mut lines = Vec::new();
-        for word in words.split_whitespace() {
-            let longer = line.chars().count() + 1 + word.chars().count();
-            if !line.is_empty() && longer > room {
-                lines.push(std::mem::take(&mut line));
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            // A word that fits on no line is cut: it is a path or a hash, and the files of the run have all of it.
-            line.push_str(&shortened(word, room));
-        }
-        lines.push(line);
-        for (at, line) in lines.iter().enumerate() {
-            let head = if at == 0 { mark.to_owned() } else { " ".repeat(indent) };
-            self.line(&format!("{head}{line}"));
+        let room = self.width - mark.chars().count();
+        // A word that fits on no line is cut: it is a path or a hash, and the files of the run have all of it.
+        let words: Vec<String> = words.split_whitespace().map(|word| shortened(word, room)).collect();
+        for line in broken(mark, &words.join(" "), self.width) {
+            self.line(&line);
         }
     }
+}
+
+/// Words behind a mark, broken where the line ends and set in below their beginning. A word that is wider than a line has
+/// one of its own.
+#[must_use]
+pub fn broken(mark: &str, words: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) => lines.push(format!("{}{word}", " ".repeat(mark.chars().count()))),
+            None => lines.push(format!("{mark}{word}")),
+        }
+    }
+    if lines.is_empty() { vec![mark.to_owned()] } else { lines }
 }
 
 #[cfg(test)]
@@ -229,6 +233,8 @@ mod tests {
         let mut out = Lines { text: String::new(), width: 10 };
         out.sentence("", "0123456789abcdef");
         assert_eq!(out.text, "012345678…\n");
+        assert_eq!(broken("- ", "0123456789abcdef and more", 10), ["- 0123456789abcdef", "  and more"]);
+        assert_eq!(broken("- ", " ", 10), ["- "]);
     }
 
     #[test]

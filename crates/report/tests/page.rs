@@ -213,6 +213,37 @@ fn templates_can_be_replaced_and_mistakes_in_them_are_named() {
 }
 
 #[test]
+fn pictures_that_are_no_longer_drawn_are_taken_away_and_no_other_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, run) = fixture::write(dir.path(), 6).unwrap();
+    let charts = dir.path().join("charts");
+    let listed = || {
+        let mut names: Vec<String> =
+            fs::read_dir(&charts).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    render(&folder, &run, &Options::default()).unwrap();
+    let drawn = listed();
+    assert!(drawn.len() > 2, "{drawn:?}");
+    for stale in ["startup-no-longer.png", "disk-7.png", "memory-.png"] {
+        fs::write(charts.join(stale), "old").unwrap();
+    }
+    let theirs = ["a-slide.png", "startups.png", "startup-notes.txt", "startup.png.bak"];
+    for name in theirs {
+        fs::write(charts.join(name), "theirs").unwrap();
+    }
+    fs::create_dir(charts.join("startup-folder.png")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("run.json"), charts.join("startup-link.png")).unwrap();
+    render(&folder, &run, &Options::default()).unwrap();
+    let mut expected = drawn;
+    let kept = theirs.into_iter().chain(["startup-folder.png", "startup-link.png"]);
+    expected.extend(kept.map(str::to_owned));
+    expected.sort();
+    assert_eq!(listed(), expected);
+}
+
+#[test]
 fn a_sample_of_another_run_is_refused_with_its_line() {
     let mut run = fixture::run(6);
     let samples = fixture::samples(&run);

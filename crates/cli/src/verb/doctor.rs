@@ -9,7 +9,8 @@ use isomark_engine::{host, settle};
 use isomark_runtimes::{embedded, kvm, tsc};
 use serde::Serialize;
 
-use super::list::{Entry, advice, entries, plainly, table};
+use super::lines::{sentence, table, width};
+use super::list::{Entry, advice, entries, plainly};
 use crate::args::{self, Format};
 use crate::exit;
 use crate::place::Place;
@@ -45,7 +46,7 @@ pub(crate) fn doctor(args: &args::Doctor) -> Result<u8> {
             serde_json::to_writer_pretty(&mut out, &findings)?;
             writeln!(out)?;
         }
-        Format::Human => plainly(&mut out, |out| human(out, &findings))?,
+        Format::Human => plainly(&mut out, |out| human(out, &findings, width()))?,
     }
     let all = shelf.built_in().into_iter().chain(shelf.catalogue()?).collect::<Vec<_>>();
     let required = all.iter().filter(|r| args.require.iter().any(|name| name == r.name()));
@@ -65,9 +66,9 @@ fn own_warnings() -> Vec<Warning> {
     target.into_iter().chain(memory).collect()
 }
 
-fn human(out: &mut impl Write, findings: &Findings) -> Result<()> {
+fn human(out: &mut impl Write, findings: &Findings, width: usize) -> Result<()> {
     let host = &findings.host;
-    let mut facts = table(&["host", &host.name]);
+    let mut facts = table(&["host", &host.name], width);
     let rows = [
         ("kernel", host.kernel.clone()),
         ("cpu", format!("{} ({} usable)", host.cpu, host.cpus)),
@@ -90,7 +91,7 @@ fn human(out: &mut impl Write, findings: &Findings) -> Result<()> {
         facts.add_row([*name, value]);
     }
     writeln!(out, "{facts}\n")?;
-    let mut runtimes = table(&["runtime", "status", "what to do"]);
+    let mut runtimes = table(&["runtime", "status", "what to do"], width);
     for r in &findings.runtimes {
         let advice = match (&r.reason, &r.remedy) {
             (Some(reason), Some(remedy)) => format!("{reason}\n→ {remedy}"),
@@ -98,14 +99,11 @@ fn human(out: &mut impl Write, findings: &Findings) -> Result<()> {
         };
         runtimes.add_row([r.name.as_str(), &r.told(), &advice]);
     }
-    writeln!(out, "{runtimes}")?;
-    writeln!(
-        out,
-        "{}",
-        advice(&findings.runtimes).replace("; isomark doctor says what to do", ": see above")
-    )?;
+    writeln!(out, "{runtimes}\n\n{}", advice(&findings.runtimes, "see above", width))?;
     for warning in &findings.warnings {
-        writeln!(out, "\nwarning: {}\n→ {}", warning.cause, warning.remedy)?;
+        let (cause, remedy) =
+            (sentence("warning: ", &warning.cause, width), sentence("→ ", &warning.remedy, width));
+        writeln!(out, "\n{cause}\n{remedy}")?;
     }
     if findings.warnings.is_empty() {
         writeln!(out, "\nno warnings")?;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use isomark_core::Error;
+use isomark_core::store::Folder;
 use isomark_report::gate::nearest::hint;
 use isomark_report::history::index::{Column, Index};
 use isomark_report::history::{Filter, History, history, page, text};
@@ -89,6 +90,9 @@ fn write_page(args: &args::History, found: &History, file: &Path) -> Result<()> 
         ci::write(&folder.join(format!("{name}.png")), picture)?;
     }
     ci::write(file, text.as_bytes())?;
+    let drawn = |file: &str| pictures.iter().any(|(name, _)| file == format!("{name}.png"));
+    let stale = |file: &str| file.starts_with("history-") && file.ends_with(".png") && !drawn(file);
+    Folder::derived(file.parent().unwrap_or(Path::new(""))).take_away(&charts, stale)?;
     eprintln!("history: {}", file.display());
     Ok(())
 }

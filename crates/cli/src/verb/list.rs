@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use anyhow::Result;
-use comfy_table::{ContentArrangement, Table, presets};
 use isomark_core::{Kind, Params, Runtime};
 use isomark_runtimes::Shelf;
 use isomark_scenarios::{PLANS, SHELF};
 use serde::Serialize;
 
+use super::lines::{sentence, table, width};
 use crate::args::{self, Format};
 use crate::exit;
 use crate::place::Place;
@@ -71,7 +71,7 @@ pub(crate) fn list(args: &args::List) -> Result<u8> {
             serde_json::to_writer_pretty(&mut out, &listing)?;
             writeln!(out)?;
         }
-        Format::Human => plainly(&mut out, |out| human(out, &listing))?,
+        Format::Human => plainly(&mut out, |out| human(out, &listing, width()))?,
     }
     Ok(exit::FINE)
 }
@@ -123,22 +123,22 @@ fn plans() -> Result<Vec<PlanEntry>> {
     PLANS.iter().map(read).collect()
 }
 
-fn human(out: &mut impl Write, listing: &Listing) -> Result<()> {
-    let mut runtimes = table(&["runtime", "kind", "measured", "status", "reason and remedy"]);
+fn human(out: &mut impl Write, listing: &Listing, width: usize) -> Result<()> {
+    let mut runtimes = table(&["runtime", "kind", "measured", "status", "reason and remedy"], width);
     for r in &listing.runtimes {
         let why = [r.reason.as_deref(), r.remedy.as_deref()].into_iter().flatten().collect::<Vec<_>>();
         runtimes.add_row([r.name.as_str(), r.kind.word(), r.measured, &r.told(), &why.join("; remedy: ")]);
     }
-    let mut scenarios = table(&["scenario", "question", "metrics"]);
+    let mut scenarios = table(&["scenario", "question", "metrics"], width);
     for s in &listing.scenarios {
         scenarios.add_row([s.name, s.question, &s.metrics.join(", ")]);
     }
-    let mut plans = table(&["plan", "blocks", "what for"]);
+    let mut plans = table(&["plan", "blocks", "what for"], width);
     for p in &listing.plans {
         plans.add_row([p.name.as_str(), &p.blocks.to_string(), &p.about]);
     }
-    writeln!(out, "{runtimes}\n{}\n\n{scenarios}\n\n{plans}\n", advice(&listing.runtimes))?;
-    writeln!(out, "payload sha256 {}", listing.payload_sha256)?;
+    writeln!(out, "{runtimes}\n\n{}", advice(&listing.runtimes, "isomark doctor says what to do", width))?;
+    writeln!(out, "\n{scenarios}\n\n{plans}\n\npayload sha256 {}", listing.payload_sha256)?;
     Ok(())
 }
 
@@ -150,33 +150,102 @@ pub(crate) fn plainly(out: &mut impl Write, say: impl FnOnce(&mut Vec<u8>) -> Re
     Ok(())
 }
 
-/// What a run measures here, and how to have the rest measured.
-pub(crate) fn advice(all: &[Entry]) -> String {
+/// What a run measures here, how to have the rest measured, and where it is said how to get what is missing.
+pub(crate) fn advice(all: &[Entry], missing: &str, width: usize) -> String {
     let here = |measured| {
         let these = all.iter().filter(|r| r.status == "available" && r.measured == measured);
         these.map(|r| r.name.as_str()).collect::<Vec<_>>()
     };
     let (own, named) = (here("by-default"), here("when-named"));
+    let mut lines = vec![sentence("isomark run measures ", &own.join(", "), width)];
+    if let Some(first) = named.first() {
+        let pair = format!("{},{first}", own.first().unwrap_or(&"process"));
+        lines.push(sentence("when named: ", &named.join(", "), width));
+        lines.push(format!("  isomark run --runtime {pair}"));
+        lines.push("  isomark run --runtime all    whatever is installed".to_owned());
+    }
     let absent = all.iter().filter(|r| r.status != "available").count();
-    let mut text = format!("\nisomark run measures {}", own.join(", "));
-    if !named.is_empty() {
-        text.push_str(&format!(
-            "\nwhen named: isomark run --runtime {},{} (or --runtime all for whatever is installed)",
-            own.first().unwrap_or(&"process"),
-            named.join(",")
-        ));
-    }
     if absent > 0 {
-        text.push_str(&format!(
-            "\n{absent} more need something that is not here; isomark doctor says what to do"
+        let needs = if absent == 1 { "needs" } else { "need" };
+        lines.push(sentence(
+            "",
+            &format!("{absent} more {needs} something that is not here: {missing}"),
+            width,
         ));
     }
-    text
+    lines.join("\n")
 }
 
-/// A table in the house's look, as wide as the terminal.
-pub(crate) fn table(head: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(head);
-    table
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, at: usize) -> Entry {
+        let text = |text: &str| Some(text.to_owned());
+        let absent = !at.is_multiple_of(3);
+        Entry {
+            name: name.to_owned(),
+            kind: Kind::Container,
+            source: "catalogue",
+            measured: if at == 0 { "by-default" } else { "when-named" },
+            verified: at.is_multiple_of(2),
+            status: if absent { "unavailable" } else { "available" },
+            version: if absent {
+                None
+            } else {
+                text("a tool version 12.34.56~rc7+ds1-8+b9 (commit 0123456789abcdef)")
+            },
+            reason: if absent {
+                text("there is no such program in any folder of the search path")
+            } else {
+                None
+            },
+            remedy: if absent {
+                text("apt-get install something-with-a-long-name-from-somewhere")
+            } else {
+                None
+            },
+        }
+    }
+
+    #[test]
+    fn eighty_columns_hold_the_listing_and_its_names_are_whole() {
+        let names = [
+            "process",
+            "namespace",
+            "microvm",
+            "microvm-linux",
+            "bubblewrap",
+            "charliecloud",
+            "containerd",
+            "crun",
+            "docker",
+            "firejail",
+            "hakoniwa",
+            "lxc",
+            "nspawn",
+            "podman",
+            "qemu",
+            "qemu-debian",
+            "runc",
+            "runsc",
+        ];
+        let listing = Listing {
+            payload_sha256: "0".repeat(64),
+            runtimes: names.iter().enumerate().map(|(at, name)| entry(name, at)).collect(),
+            scenarios: SHELF.iter().map(question).collect(),
+            plans: plans().unwrap(),
+        };
+        for width in [80, 100, 200] {
+            let mut text = Vec::new();
+            human(&mut text, &listing, width).unwrap();
+            let text = String::from_utf8(text).unwrap();
+            let widest = text.lines().max_by_key(|line| line.chars().count()).unwrap();
+            assert!(widest.chars().count() <= width, "{width}: {widest}");
+            for name in names.iter().copied().chain(SHELF.iter().map(|s| s.name)) {
+                assert!(text.split([' ', ',', '\n']).any(|word| word == name), "{width}: no {name}\n{text}");
+            }
+            assert!(text.contains("\n  isomark run --runtime process,namespace\n"), "{text}");
+        }
+    }
 }

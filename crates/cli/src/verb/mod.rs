@@ -9,6 +9,7 @@ pub(crate) mod exec;
 pub(crate) mod export;
 pub(crate) mod fleet;
 pub(crate) mod history;
+mod lines;
 pub(crate) mod list;
 pub(crate) mod merge;
 pub(crate) mod report;

@@ -13,8 +13,7 @@ use crate::exit;
 
 /// The table of a run, as wide as the terminal.
 pub(crate) fn table(summary: &Summary) -> String {
-    let width = comfy_table::Table::new().width().map_or(text::WIDTH, usize::from);
-    text::table_in(summary, width.min(160))
+    text::table_in(summary, super::lines::width().min(160))
 }
 
 /// The verb.

@@ -238,6 +238,60 @@ fn bad_folders_that_somebody_else_made() {
     assert!(!ground.path("m").exists());
 }
 
+#[test]
+fn templates_of_ones_own_are_used_and_a_broken_one_is_named_with_its_line() {
+    let ground = with_run();
+    let report = ["report", "r", "--templates", "look"];
+    ground.write("look/method.html", "<p>measured our way, run {{ id }}</p>\n");
+    ground.expect(&report, 0);
+    let page = || fs::read_to_string(ground.path("r/report.html")).unwrap();
+    let id = ground.json("r/run.json")["id"].as_str().unwrap().to_owned();
+    assert!(page().contains(&format!("<p>measured our way, run {id}</p>")));
+    let whole = page();
+    for (file, text, says) in [
+        ("method.html", "<p>\n{{ no_such_name }}</p>", "template look/method.html line 2"),
+        ("method.html", "<p>\n\n{% if %}</p>", "template look/method.html line 3"),
+        ("method.html", "{{ say('no.such.text') }}", "template look/method.html line 1"),
+        ("run.html", "\n{% include 'nowhere.html' %}", "template look/run.html line 2"),
+    ] {
+        ground.write(&format!("look/{file}"), text);
+        refused(&ground, &report, &[], 2, &[says]);
+        refused(&ground, &["report", "r"], &[("ISOMARK_TEMPLATES", "look")], 2, &[says]);
+        // What was there stays as it was.
+        assert_eq!(page(), whole);
+    }
+    fs::remove_file(ground.path("look/run.html")).unwrap();
+    ground.write("look/method.html", b"\xff\n");
+    refused(&ground, &report, &[], 2, &["template look/method.html", "UTF-8"]);
+    refused(&ground, &["report", "r", "--templates", "nowhere"], &[], 2, &["templates nowhere"]);
+    ground.expect(&["report", "r"], 0);
+    assert!(!page().contains("measured our way"));
+    // Before minutes are measured for a report that cannot be rendered.
+    let run = ["run", "--plan", "smoke", "--out", "never"];
+    ground.write("look/method.html", "<p>\n{% if %}</p>");
+    for (flag, value, says) in [
+        ("--templates", "look", "template look/method.html line 2"),
+        ("--templates", "nowhere", "templates nowhere"),
+        ("--lang", "xx", "no language \"xx\""),
+    ] {
+        refused(&ground, &[&run[..], &[flag, value]].concat(), &[], 2, &[says]);
+        assert!(!ground.path("never").exists());
+    }
+}
+
+#[test]
+fn a_pipe_gets_no_line_wider_than_eighty_columns() {
+    let ground = Ground::new();
+    for verb in ["list", "doctor"] {
+        let told = ground.expect(&[verb], 0);
+        let text = String::from_utf8(told.stdout).unwrap();
+        // A word that is longer than a line cannot be broken.
+        let wide = |line: &&str| line.chars().count() > 80 && line.split_whitespace().count() > 1;
+        assert_eq!(text.lines().find(wide), None, "isomark {verb}:\n{text}");
+        assert!(text.contains("isomark run measures process"), "isomark {verb}:\n{text}");
+    }
+}
+
 /// Names that would be markup, commands to a terminal or another direction of writing, through every output.
 #[test]
 fn hostile_names_are_words_in_every_output() {

@@ -176,6 +176,23 @@ fn counts(all: impl Iterator<Item = usize>) -> String {
     if low >= high { format!("n = {high}") } else { format!("n = {low}–{high}") }
 }
 
+/// Pictures that are of the whole run; all others are named after a scenario.
+const OF_THE_RUN: [&str; 2] = ["trade-off", "layers"];
+
+/// Whether a file in `charts/` is a picture that another rendering of the run drew, and this one did not.
+pub(crate) fn is_stale(file: &str, summary: &Summary, drawn: &[Chart]) -> bool {
+    file.strip_suffix(".png")
+        .is_some_and(|stem| is_ours(stem, summary) && !drawn.iter().any(|chart| chart.name == stem))
+}
+
+/// Whether a rendering of the run gives such names.
+fn is_ours(name: &str, summary: &Summary) -> bool {
+    let of = |scenario: &str| {
+        name.strip_prefix(&file_name(scenario)).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    OF_THE_RUN.contains(&name) || summary.scenarios().into_iter().any(of)
+}
+
 /// A scenario's or a metric's name as part of a file name or an address.
 #[must_use]
 pub fn file_name(name: &str) -> String {

@@ -40,6 +40,8 @@ fn told(out: &Folder, summary: &FleetSummary, templates: Option<&Path>) -> Resul
         out.replace(&format!("charts/{}.png", chart.name), &chart.png(summary)?)?;
     }
     out.replace("report.html", text.as_bytes())?;
+    let drawn = |file: &str| charts.iter().any(|chart| file == format!("{}.png", chart.name));
+    out.take_away("charts", |file| file.starts_with("fleet-") && file.ends_with(".png") && !drawn(file))?;
     out.replace("summary.md", markdown::markdown(summary).as_bytes())
 }
 

@@ -137,7 +137,10 @@ mod tests {
                     Ok(()) => assert!(asked <= at, "{path} on {best}"),
                     Err(why) => {
                         assert!(asked > at, "{path} on {best}");
-                        assert_eq!(why.reason, format!("this CPU has no {path}; the best that it has is {best}"));
+                        assert_eq!(
+                            why.reason,
+                            format!("this CPU has no {path}; the best that it has is {best}")
+                        );
                     }
                 }
             }

@@ -49,6 +49,9 @@ pub struct Ask {
     /// Whether it is asked of the catalogue's runtimes too when nobody names one: a host may have twenty of them.
     #[serde(default = "yes")]
     pub catalogue: bool,
+    /// Kinds of runtimes that it is asked of when nobody names one; left out: all.
+    #[serde(default)]
+    pub kinds: Vec<Kind>,
     /// Controls beside its cells; left out: the first of a scenario's cells once again.
     #[serde(default)]
     pub controls: Option<Controls>,
@@ -186,7 +189,9 @@ pub fn expand(
             continue;
         }
         let asked = |found: &&Found<'_>| {
-            ask.catalogue || !selection.runtimes.is_empty() || !found.runtime.of_catalogue()
+            let runtime = found.runtime;
+            let kind = ask.kinds.is_empty() || ask.kinds.contains(&runtime.kind());
+            !selection.runtimes.is_empty() || kind && (ask.catalogue || !runtime.of_catalogue())
         };
         for params in product(&ask.params) {
             for runtime in found.iter().filter(asked) {
@@ -330,6 +335,7 @@ mod tests {
         refused("name = 'x'\nblocks = 1\nbloks = 2\n[[ask]]\nscenario='s'", "bloks");
         refused("name = 'x'\nblocks = 1\n[[ask]]\nscenario='s'\nevery=0", "every");
         refused("name = 'x'\nblocks = -1", "blocks");
+        refused("name = 'x'\nblocks = 1\n[[ask]]\nscenario='s'\nkinds=['jail']", "jail");
         refused("name = ", "line 1");
     }
 

@@ -566,6 +566,28 @@ fn the_catalogue_is_left_out_only_where_the_plan_says_so_and_nobody_names_it() {
     }
 }
 
+#[test]
+fn a_plan_names_the_kinds_that_it_asks_unless_somebody_names_a_runtime() {
+    let log = Log::default();
+    let a = Scripted::new("a", &log);
+    let b = Scripted { kind: Kind::Vm, ..Scripted::new("b", &log) };
+    let found = [Found::probe(&a as &dyn Runtime), Found::probe(&b)];
+    let scenarios = [scenario("life", life), scenario("dear", life)];
+    let plan =
+        "name='t'\nblocks=1\n[[ask]]\nscenario='life'\n[[ask]]\nscenario='dear'\nkinds=['container','vm']";
+    let plan = Plan::parse("test", plan).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    for (names, expected) in [
+        (vec![], vec![("a", "life"), ("b", "life"), ("b", "dear")]),
+        (vec!["a"], vec![("a", "life"), ("b", "life"), ("a", "dear"), ("b", "dear")]),
+    ] {
+        let runtimes = names.into_iter().map(str::to_owned).collect();
+        let selection = Selection { runtimes, ..Selection::default() };
+        let cells = expand(&plan, &found, &scenarios, &selection, &bench(dir.path())).unwrap();
+        assert_eq!(cells.iter().map(|c| (&*c.runtime, &*c.scenario)).collect::<Vec<_>>(), expected);
+    }
+}
+
 /// Three cells of two runtimes, one of them rare, with warm-ups.
 const MANY: &str =
     "name='t'\nblocks=5\nwarmup=2\n[[ask]]\nscenario='life'\n[[ask]]\nscenario='rare'\nevery=2";

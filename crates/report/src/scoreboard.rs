@@ -205,14 +205,7 @@ fn value(part: &PartOutcome, layer: &LayerOutcome, several: bool) -> Option<Valu
     let mut what =
         if several { format!("{}{}", data(&part.about), say("list.comma")) } else { String::new() };
     what.push_str(&data(&layer.name));
-    // One runtime stands here with every choice of parameters: it is named once.
-    let mut names: Vec<&str> = Vec::new();
-    for point in &layer.points {
-        if !names.contains(&point.runtime.as_str()) {
-            names.push(&point.runtime);
-        }
-    }
-    what.push_str(&format!(" ({})", fmt::clean(&names.join(", "))));
+    what.push_str(&format!(" ({})", fmt::clean(&layer.runtimes.join(", "))));
     if let Some(against) = &layer.against {
         what.push_str(&tell("claims.against", &[("layer", against)]));
     }

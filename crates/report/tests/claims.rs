@@ -402,6 +402,82 @@ fn a_mistake_is_named_with_file_line_and_key() {
     }
 }
 
+/// The rule of [`GOOD`] for all that a scenario measured, or for one of it; its threshold is 2 ms.
+fn over_all(layers: &Layers, within: &str) -> File {
+    let words = format!("scenario = \"startup\"\nleast = 6\nwithin = \"{within}\"");
+    let text = GOOD.replacen("scenario = \"startup\"", &words, 1).replace("= 2 }", "= 2e6 }");
+    File::parse("x.toml", &text, layers).expect("a good rule")
+}
+
+/// Cells of one runtime; their values fall evenly within half a millisecond of their true medians, in ms.
+fn scattered<'p>(layers: &'p Layers, part: &'p Part, medians: &[f64], blocks: u32, seed: u64) -> Plant<'p> {
+    let mut plant = Plant::new(layers, part, seed);
+    plant.layer_cells("N", Truth { value: 1.0, spread: 0.0 }, 1.0, "");
+    let (cell, sample) = (plant.run.cells.remove(0), plant.samples.remove(0));
+    plant.samples.clear();
+    for (at, median) in medians.iter().enumerate() {
+        let params = Params::new().with("kernel", format!("k{at}").as_str());
+        plant.run.cells.push(Cell { params, ..cell.clone() });
+        for block in 0..blocks {
+            let value = 1e6 * (median + plant.random.unit() - 0.5);
+            let outcome = Outcome::Values([("startup".to_owned(), value)].into());
+            plant.samples.push(Sample { cell: at, block, outcome, ..sample.clone() });
+        }
+    }
+    plant
+}
+
+/// One runtime with thirteen points, each exactly at the threshold: who sees the error of each one on its own finds a
+/// counterexample (or, for "some", an example) in every sixth run.
+#[test]
+fn of_many_points_at_the_threshold_chance_decides_in_one_run_of_twenty_at_most() {
+    const RUNS: usize = 300;
+    let (layers, _) = shelf::load().unwrap();
+    for (within, by_chance) in [("every", Verdict::Refuted), ("some", Verdict::Supported)] {
+        let file = over_all(&layers, within);
+        let (mut wrong, mut alone) = (0, 0);
+        for seed in 0..RUNS {
+            let plant = scattered(&layers, &file.rules[0], &[2.0; 13], 21, seed as u64);
+            let data = Dataset::new(&plant.run, &plant.samples, Vec::new()).unwrap();
+            let found = claim(&data, &layers, &file);
+            let points = &found.measured.parts[0].layers[0].points;
+            assert!(points.len() == 13 && points.iter().all(|point| point.among == 13));
+            let strays = |[low, high]: [f64; 2]| if within == "every" { high < 2e6 } else { low >= 2e6 };
+            alone += usize::from(points.iter().any(|p| p.ci95.is_some_and(|ci| strays(ci.map(|x| x.0)))));
+            wrong += usize::from(found.verdict == by_chance);
+        }
+        assert!(wrong * 20 <= RUNS, "{within}: {wrong} of {RUNS}");
+        assert!(alone * 10 >= RUNS, "{within}: {alone} of {RUNS}: the test would see nothing");
+    }
+}
+
+#[test]
+fn one_true_counterexample_among_many_is_found_if_it_has_trials_enough() {
+    let (layers, _) = shelf::load().unwrap();
+    let file = over_all(&layers, "every");
+    for (blocks, points, expected, why) in [
+        (21, 13, Verdict::Refuted, "also when widened because any of 13 comparisons"),
+        (6, 1, Verdict::Refuted, "is below"),
+        // Six of six below by chance alone: one in 64, and four points have four tries.
+        (6, 4, Verdict::Inconclusive, "6 of 8 trials"),
+        (8, 4, Verdict::Refuted, "any of 4 comparisons"),
+        (8, 13, Verdict::Inconclusive, "8 of 10 trials"),
+    ] {
+        let mut medians = vec![4.0; points];
+        medians[points - 1] = 1.2;
+        let plant = scattered(&layers, &file.rules[0], &medians, blocks, 7);
+        let data = Dataset::new(&plant.run, &plant.samples, Vec::new()).unwrap();
+        let found = claim(&data, &layers, &file);
+        assert_eq!(found.verdict, expected, "{blocks} blocks of {points} points: {}", found.why);
+        assert!(found.measured.parts[0].why.contains(why), "{}", found.measured.parts[0].why);
+        assert_eq!(found.measured.parts[0].layers[0].runtimes.len(), 1);
+        // What all must agree on takes no share.
+        let all = scattered(&layers, &file.rules[0], &vec![4.0; points], blocks, 7);
+        let data = Dataset::new(&all.run, &all.samples, Vec::new()).unwrap();
+        assert_eq!(claim(&data, &layers, &file).verdict, Verdict::Supported, "{blocks} {points}");
+    }
+}
+
 /// A run in which two runtimes do differently well under two policies, in the share of the host that does work.
 fn utilisation<'p>(layers: &'p Layers, part: &'p Part, of: [[f64; 2]; 2], spread: f64) -> Plant<'p> {
     let mut plant = Plant::new(layers, part, 5);
@@ -462,6 +538,12 @@ fn every_claim_speaks_chinese_too() {
             assert_eq!(english.is_some(), zh.is_some(), "{id}: {zh:?}");
             let (english, zh) = (english.clone().unwrap_or_default(), zh.clone().unwrap_or_default());
             assert_eq!(english.contains("{measured}"), zh.contains("{measured}"), "{id}: {zh}");
+        }
+        // Where several quantities stand in one sentence, each has its name.
+        let deciding = file.rules.iter().filter(|part| part.not_testable.is_none() && !part.reported);
+        if deciding.clone().count() > 1 {
+            let named = |part: &Part| part.about_zh.as_deref().is_some_and(chinese);
+            assert!(deciding.clone().all(named), "{id}: about_zh");
         }
     }
     let file = files.iter().find(|file| file.id.get_ref() == "vm-start-minutes").unwrap();

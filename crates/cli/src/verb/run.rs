@@ -228,6 +228,7 @@ fn plan(args: &args::Run, program: bool) -> Result<Plan, Error> {
         scenario: "program".into(),
         every: 1,
         catalogue: true,
+        kinds: Vec::new(),
         controls: None,
         params: std::collections::BTreeMap::new(),
     };

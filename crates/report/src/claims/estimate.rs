@@ -18,12 +18,38 @@ pub struct Found {
     pub n: usize,
     /// The estimate.
     pub value: f64,
-    /// Its 95 % interval.
-    pub ci95: Option<[f64; 2]>,
-    /// Its 90 % interval.
-    pub ci90: Option<[f64; 2]>,
-    /// Unit of all of them; `×` for a ratio.
+    /// Unit of the estimate and its intervals; `×` for a ratio.
     pub unit: String,
+    /// What it is the median of, ascending: logarithms for a ratio.
+    contrasts: Vec<f64>,
+    log: bool,
+    exact: bool,
+}
+
+impl Found {
+    /// The exact interval with at most `tail` outside on each side; none where so few blocks cannot have one. What is
+    /// counted lies between its smallest and largest value.
+    #[must_use]
+    pub fn interval(&self, tail: f64) -> Option<[f64; 2]> {
+        let found = if self.exact {
+            Some([*self.contrasts.first()?, *self.contrasts.last()?])
+        } else {
+            order::interval_within(&self.contrasts, 0.5, tail)
+        };
+        found.map(|ci| if self.log { ci.map(f64::exp) } else { ci })
+    }
+
+    /// The 95 % interval.
+    #[must_use]
+    pub fn ci95(&self) -> Option<[f64; 2]> {
+        self.interval(order::TAIL)
+    }
+
+    /// The 90 % interval, for equivalence.
+    #[must_use]
+    pub fn ci90(&self) -> Option<[f64; 2]> {
+        self.interval(2.0 * order::TAIL)
+    }
 }
 
 /// Cells with the sign or the power that they have in a contrast.
@@ -50,17 +76,15 @@ pub fn estimate(data: &Dataset<'_>, part: &Part, terms: &Terms) -> Option<Found>
         });
         contrasts.push(signed.sum::<Option<f64>>()?);
     }
-    let back = |x: f64| if log { x.exp() } else { x };
     let all = sorted(&contrasts);
-    let value = back(median(&all)?);
-    let range = [*all.first()?, *all.last()?];
-    let at = |tail: f64| if part.exact { Some(range) } else { order::interval_within(&all, 0.5, tail) };
+    let value = median(&all)?;
     Some(Found {
         n: all.len(),
-        value,
-        ci95: at(order::TAIL).map(|ci| ci.map(back)),
-        ci90: at(2.0 * order::TAIL).map(|ci| ci.map(back)),
+        value: if log { value.exp() } else { value },
         unit: if log { "×".to_owned() } else { unit(data, part, terms) },
+        contrasts: all,
+        log,
+        exact: part.exact,
     })
 }
 
@@ -110,5 +134,5 @@ fn same(data: &Dataset<'_>, part: &Part, terms: &Terms) -> Option<Found> {
     let (one, other) = (data.cells[one].notes.get(name)?, data.cells[other].notes.get(name)?);
     let value = f64::from(u8::from(one == other));
     let n = terms.iter().map(|(cell, _)| data.cells[*cell].trials).min()?;
-    Some(Found { n, value, ci95: Some([value; 2]), ci90: Some([value; 2]), unit: "count".to_owned() })
+    Some(Found { n, value, unit: "count".to_owned(), contrasts: vec![value], log: false, exact: true })
 }

@@ -72,6 +72,9 @@ pub struct Part {
     /// The quantity in a few words, for where several stand together.
     #[serde(default)]
     pub about: String,
+    /// The same in Chinese.
+    #[serde(rename = "about_zh")]
+    pub about_zh: Option<String>,
     /// What is decided, in words that hold the estimate and the threshold.
     pub asks: String,
     /// Why it cannot be tested here, fixed before any run.

@@ -4,6 +4,7 @@
 //! that were fixed before the run. The same run gives the same verdicts; a layer that was not measured is named and never
 //! spoken for by another.
 
+pub mod among;
 pub mod estimate;
 pub mod file;
 pub mod layers;
@@ -17,8 +18,10 @@ pub mod zh;
 use isomark_core::Error;
 
 use crate::dataset::Dataset;
+use crate::stats::order;
 use crate::summarise::rounded;
 use crate::summary::{Claim, Number};
+use among::{Among, Shape};
 use file::{File, Part};
 use layers::{Layer, Layers};
 use outcome::{Figure, LayerOutcome, Measured, Missing, PartOutcome, PointOutcome};
@@ -37,7 +40,11 @@ pub fn claims(data: &Dataset<'_>) -> Result<Vec<Claim>, Error> {
 /// The verdict of a run on one claim.
 #[must_use]
 pub fn claim(data: &Dataset<'_>, layers: &Layers, file: &File) -> Claim {
-    let parts: Vec<PartOutcome> = file.rules.iter().map(|rule| part(data, layers, rule)).collect();
+    let found: Vec<Vec<Group<'_>>> = file.rules.iter().map(|rule| groups(data, layers, rule)).collect();
+    let shares = among::shares(file.parts, &shapes(file, &found));
+    let rules = file.rules.iter().zip(&found).zip(shares);
+    let parts: Vec<PartOutcome> =
+        rules.map(|((rule, found), shares)| part(data, layers, rule, found, &shares)).collect();
     let deciding = parts.iter().filter(|part| !part.reported);
     let verdicts: Vec<Verdict> = deciding.map(|part| part.verdict).collect();
     let verdict = file.parts.of(&verdicts);
@@ -64,33 +71,55 @@ fn figure(found: &file::Published) -> Figure {
     Figure { what, value, source, evidence }
 }
 
-fn part(data: &Dataset<'_>, layers: &Layers, rule: &Part) -> PartOutcome {
-    let all = points(data, layers, rule);
-    let mut found: Vec<LayerOutcome> = Vec::new();
-    for point in &all {
+/// What a rule finds at one layer, against another where it compares.
+struct Group<'d> {
+    layer: &'d Layer,
+    against: Option<String>,
+    points: Vec<Point<'d>>,
+}
+
+fn groups<'d>(data: &'d Dataset<'d>, layers: &'d Layers, rule: &Part) -> Vec<Group<'d>> {
+    let mut found: Vec<Group<'d>> = Vec::new();
+    for point in points(data, layers, rule) {
         let against = point.against.map(|(_, layer)| layer.id.clone());
-        let outcome = measured(data, rule, point);
-        match found.iter_mut().find(|l| l.layer == point.layer.id && l.against == against) {
-            Some(layer) => layer.points.push(outcome),
-            None => found.push(LayerOutcome {
-                layer: point.layer.id.clone(),
-                name: point.layer.name.clone(),
-                against,
-                verdict: Verdict::Inconclusive,
-                range: [outcome.value; 2],
-                deciding: 0,
-                points: vec![outcome],
-            }),
+        let same = |group: &&mut Group<'d>| group.layer.id == point.layer.id && group.against == against;
+        match found.iter_mut().find(same) {
+            Some(group) => group.points.push(point),
+            None => found.push(Group { layer: point.layer, against, points: vec![point] }),
         }
     }
-    found.iter_mut().for_each(|layer| decide(layer, rule));
     // In the order of the rule, which goes from the thinnest layer up.
-    found.sort_by_key(|layer| rule.layers.iter().position(|id| *id == layer.layer));
+    found.sort_by_key(|group| rule.layers.iter().position(|id| *id == group.layer.id));
+    found
+}
+
+/// How many points of each rule and layer chance could make stray: what is counted, or has no interval, cannot.
+fn shapes<'f>(file: &'f File, found: &[Vec<Group<'_>>]) -> Vec<Shape<'f>> {
+    let sampled = |part: &Part, group: &Group<'_>| {
+        group.points.iter().filter(|point| !part.exact && point.found.ci95().is_some()).count()
+    };
+    let shape = |(part, groups): (&'f Part, &Vec<Group<'_>>)| Shape {
+        part,
+        layers: groups.iter().map(|group| sampled(part, group)).collect(),
+    };
+    file.rules.iter().zip(found).map(shape).collect()
+}
+
+fn part(
+    data: &Dataset<'_>,
+    layers: &Layers,
+    rule: &Part,
+    found: &[Group<'_>],
+    shares: &[Among],
+) -> PartOutcome {
+    let found: Vec<LayerOutcome> =
+        found.iter().zip(shares).map(|(group, share)| of_layer(data, rule, group, *share)).collect();
     let missing = missing(data, layers, rule, &found);
     let verdict = overall(rule, &found, &missing);
     let mut outcome = PartOutcome {
         rule: rule.rule.get_ref().clone(),
         about: rule.about.clone(),
+        about_zh: rule.about_zh.clone(),
         asks: rule.asks.clone(),
         verdict,
         reported: rule.reported,
@@ -101,6 +130,30 @@ fn part(data: &Dataset<'_>, layers: &Layers, rule: &Part) -> PartOutcome {
     outcome.why =
         rule.not_testable.as_deref().map(crate::words::data).unwrap_or_else(|| words::of_part(&outcome));
     outcome
+}
+
+fn of_layer(data: &Dataset<'_>, rule: &Part, group: &Group<'_>, share: Among) -> LayerOutcome {
+    let share = if rule.exact { Among::ALONE } else { share };
+    let points: Vec<PointOutcome> =
+        group.points.iter().map(|point| measured(data, rule, point, share)).collect();
+    let mut runtimes: Vec<String> = Vec::new();
+    for point in &points {
+        if !runtimes.contains(&point.runtime) {
+            runtimes.push(point.runtime.clone());
+        }
+    }
+    let mut layer = LayerOutcome {
+        layer: group.layer.id.clone(),
+        name: group.layer.name.clone(),
+        against: group.against.clone(),
+        verdict: Verdict::Inconclusive,
+        runtimes,
+        range: [Number(0.0); 2],
+        deciding: 0,
+        points,
+    };
+    decide(&mut layer, rule);
+    layer
 }
 
 fn overall(rule: &Part, found: &[LayerOutcome], missing: &[Missing]) -> Verdict {
@@ -115,11 +168,13 @@ fn overall(rule: &Part, found: &[LayerOutcome], missing: &[Missing]) -> Verdict 
     }
 }
 
-fn measured(data: &Dataset<'_>, rule: &Part, point: &Point<'_>) -> PointOutcome {
+fn measured(data: &Dataset<'_>, rule: &Part, point: &Point<'_>, share: Among) -> PointOutcome {
     let cell = &data.run.cells[point.cell];
-    let verdict::Judged { verdict, why, few } = judge(&point.found, rule);
+    let verdict::Judged { verdict, why, few } = judge(&point.found, rule, share);
+    let together = share.most();
     let unit = &point.found.unit;
     let number = |x: f64| Number(if matches!(&**unit, "ns" | "byte") { x.round() } else { rounded(x) });
+    let wide = point.found.interval(order::TAIL / together as f64);
     PointOutcome {
         runtime: cell.runtime.clone(),
         against: point.against.map(|(base, _)| data.run.cells[base].runtime.clone()),
@@ -127,8 +182,10 @@ fn measured(data: &Dataset<'_>, rule: &Part, point: &Point<'_>) -> PointOutcome 
         configuration: configuration(data, point.layer, point.cell),
         unit: unit.clone(),
         value: number(point.found.value),
-        ci95: point.found.ci95.map(|ci| ci.map(number)),
-        ci90: point.found.ci90.map(|ci| ci.map(number)),
+        ci95: point.found.ci95().map(|ci| ci.map(number)),
+        ci90: point.found.ci90().map(|ci| ci.map(number)),
+        among: together,
+        ci_among: wide.filter(|_| together > 1).map(|ci| ci.map(number)),
         n: point.found.n,
         verdict,
         why,

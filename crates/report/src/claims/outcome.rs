@@ -25,6 +25,9 @@ pub struct PartOutcome {
     /// The quantity in a few words.
     #[serde(default)]
     pub about: String,
+    /// The same in Chinese.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about_zh: Option<String>,
     /// What it decides.
     pub asks: String,
     /// What it says.
@@ -51,6 +54,9 @@ pub struct LayerOutcome {
     pub against: Option<String>,
     /// What can be said.
     pub verdict: Verdict,
+    /// The runtimes that stand here, each once.
+    #[serde(default)]
+    pub runtimes: Vec<String>,
     /// Smallest and largest estimate of its points.
     pub range: [Number; 2],
     /// Place of the point that decided.
@@ -78,6 +84,12 @@ pub struct PointOutcome {
     pub ci95: Option<[Number; 2]>,
     /// Its 90 % interval, for equivalence.
     pub ci90: Option<[Number; 2]>,
+    /// How many comparisons could each decide the claim alone, and share its error; 1 for one on its own.
+    #[serde(default = "alone")]
+    pub among: usize,
+    /// The interval that holds for all of them at once, where there are several and blocks enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci_among: Option<[Number; 2]>,
     /// Blocks.
     pub n: usize,
     /// What can be said.
@@ -87,6 +99,10 @@ pub struct PointOutcome {
     /// Whether too few trials are all that stands in the way.
     #[serde(default)]
     pub few: bool,
+}
+
+const fn alone() -> usize {
+    1
 }
 
 /// A layer without a number.

@@ -124,7 +124,7 @@ impl<'d> Select<'d, '_> {
         let own = self.changed(cell)?;
         let gains = |base: usize| {
             let found = self.changed(base).and_then(|terms| estimate(self.data, self.part, &terms));
-            found.and_then(|found| found.ci95).is_some_and(|[low, _]| low > 1.0)
+            found.and_then(|found| found.ci95()).is_some_and(|[low, _]| low > 1.0)
         };
         let bases = self.cells(&self.part.against).into_iter().filter(|(base, _)| self.alike(cell, *base));
         (self.part.against.is_empty() || bases.map(|(base, _)| base).any(gains)).then_some(own)

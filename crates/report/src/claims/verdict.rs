@@ -6,9 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::among::{Among, whole};
 use super::estimate::Found;
 use super::file::{Bound, Part};
 use crate::fmt;
+use crate::stats::order::{self, TAIL};
 use crate::stats::verdict::ENOUGH;
 use crate::words::{say, tell};
 
@@ -51,14 +53,21 @@ pub enum Quantifier {
 }
 
 impl Quantifier {
+    /// The verdict that one is enough for; the opposite one needs all.
+    #[must_use]
+    pub const fn by_one(self) -> Verdict {
+        match self {
+            Self::Every => Verdict::Refuted,
+            Self::Some => Verdict::Supported,
+        }
+    }
+
     /// The verdict of several together; what is not testable decides nothing unless it is all there is.
     #[must_use]
     pub fn of(self, all: &[Verdict]) -> Verdict {
         let has = |verdict| all.contains(&verdict);
-        let (first, second) = match self {
-            Self::Every => (Verdict::Refuted, Verdict::Supported),
-            Self::Some => (Verdict::Supported, Verdict::Refuted),
-        };
+        let first = self.by_one();
+        let second = if first == Verdict::Refuted { Verdict::Supported } else { Verdict::Refuted };
         match () {
             () if has(first) => first,
             () if has(Verdict::Inconclusive) || all.is_empty() => Verdict::Inconclusive,
@@ -79,25 +88,23 @@ pub struct Judged {
     pub few: bool,
 }
 
-/// Judges an estimate by a rule.
+fn undecided(few: bool, why: String) -> Judged {
+    Judged { verdict: Verdict::Inconclusive, why, few }
+}
+
+/// Judges an estimate by a rule, as one of several that could decide the claim.
 #[must_use]
-pub fn judge(found: &Found, part: &Part) -> Judged {
-    let undecided = |few, why: String| Judged { verdict: Verdict::Inconclusive, why, few };
+pub fn judge(found: &Found, part: &Part, among: Among) -> Judged {
     let (Some(supported), Some(refuted)) = (part.supported, part.refuted) else {
         return undecided(false, say("rule.no_thresholds"));
     };
-    let (Some(ci95), Some(ci90)) = (found.ci95, found.ci90) else {
+    let (Some(ci95), Some(ci90)) = (found.ci95(), found.ci90()) else {
         return undecided(true, tell("rule.no_interval", &[("n", &found.n)]));
     };
     for (bound, verdict) in [(supported, Verdict::Supported), (refuted, Verdict::Refuted)] {
-        if !holds(bound, ci95, ci90) {
-            continue;
+        if holds(bound, ci95, ci90) {
+            return confirmed(found, part, (bound, verdict), among.of(verdict));
         }
-        let enough = part.least.unwrap_or(if part.exact { 1 } else { ENOUGH });
-        if found.n < enough && !far_beyond(bound, ci95) {
-            return undecided(true, tell("rule.few", &[("n", &found.n), ("needed", &enough)]));
-        }
-        return Judged { verdict, why: words(bound, &found.unit), few: false };
     }
     let ([a, b], [c, d]) = (supported.range(), refuted.range());
     let gap = [b.min(d), a.max(c)];
@@ -106,6 +113,29 @@ pub fn judge(found: &Found, part: &Part) -> Judged {
         return undecided(false, tell("rule.between", &[("from", &from), ("to", &to)]));
     }
     undecided(false, say("rule.across"))
+}
+
+/// Whether a verdict that an interval on its own gives stands with what is left of the error where `among` share it.
+fn confirmed(found: &Found, part: &Part, (bound, verdict): (Bound, Verdict), among: f64) -> Judged {
+    let wide = (found.interval(TAIL / among), found.interval(2.0 * TAIL / among));
+    let together = whole(among);
+    let (Some(ci95), Some(ci90)) = wide else {
+        let needed = order::least(TAIL / among);
+        let with: [(&str, &dyn std::fmt::Display); 3] =
+            [("n", &found.n), ("needed", &needed), ("together", &together)];
+        return undecided(true, tell("rule.few_together", &with));
+    };
+    if !holds(bound, ci95, ci90) {
+        return undecided(false, tell("rule.stray", &[("together", &together)]));
+    }
+    let enough = part.least.unwrap_or(if part.exact { 1 } else { ENOUGH });
+    if found.n < enough && !far_beyond(bound, ci95) {
+        return undecided(true, tell("rule.few", &[("n", &found.n), ("needed", &enough)]));
+    }
+    let why = words(bound, &found.unit);
+    let why =
+        if together > 1 { tell("rule.together", &[("why", &why), ("together", &together)]) } else { why };
+    Judged { verdict, why, few: false }
 }
 
 fn holds(bound: Bound, [low, high]: [f64; 2], ci90: [f64; 2]) -> bool {

@@ -33,7 +33,7 @@ pub fn interval(point: &PointOutcome) -> Option<String> {
         "×" | "ratio" => fmt::ratio_interval(point.value.0, ci95),
         "%" | "points" => {
             let (value, [low, high]) = (100.0 * point.value.0, ci95.map(|x| 100.0 * x));
-            let digits = fmt::decimals(value, Some([low, high])).min(2);
+            let digits = digits(value, Some([low, high]));
             format!("{low:.digits$}–{high:.digits$}")
         }
         unit => fmt::interval(unit, point.value.0, ci95),
@@ -47,10 +47,16 @@ pub fn amount(unit: &str, value: f64, ci95: Option<[f64; 2]>) -> String {
         "×" | "ratio" => fmt::ratio(value, ci95),
         "%" | "points" => {
             let (value, ci95) = (100.0 * value, ci95.map(|ci| ci.map(|x| 100.0 * x)));
-            format!("{value:.*} {unit}", fmt::decimals(value, ci95).min(2))
+            format!("{value:.*} {unit}", digits(value, ci95))
         }
         _ => fmt::quantity(unit, value, ci95),
     }
+}
+
+/// Decimals of a percentage: two are enough, unless it would be written as nothing.
+fn digits(value: f64, ci95: Option<[f64; 2]>) -> usize {
+    let most = if value != 0.0 && value.abs() < 0.01 { 4 } else { 2 };
+    fmt::decimals(value, ci95).min(most)
 }
 
 /// The values of a layer: one, or from the smallest to the largest.
@@ -64,26 +70,42 @@ pub fn spread(layer: &LayerOutcome) -> String {
 /// `2.1 ms in a microVM`; a layer that is compared with several is told once, from the smallest to the largest.
 fn in_layer(same: &[&LayerOutcome]) -> String {
     let Some(first) = same.first() else { return String::new() };
+    let against = others(same);
+    let against = match &*against {
+        [] => String::new(),
+        all => tell("claims.against", &[("layer", &listed(all))]),
+    };
+    let (values, layer) = (span(same), words::data(&first.name));
+    tell("claims.in", &[("values", &values), ("layer", &layer), ("against", &against)])
+}
+
+/// What a layer is compared with: the runtime if it is one, else the layers.
+pub(super) fn others(same: &[&LayerOutcome]) -> Vec<String> {
     let points = || same.iter().flat_map(|layer| &layer.points);
     let against = points().find_map(|point| point.against.as_ref());
-    let several = points().any(|point| point.against.as_ref() != against);
-    let ids: Vec<String> = same.iter().filter_map(|layer| layer.against.clone()).collect();
-    let against = match (against, several) {
-        (Some(_), true) => tell("claims.against", &[("layer", &listed(&ids))]),
-        (Some(name), false) => tell("claims.against", &[("layer", &fmt::clean(name))]),
-        (None, _) => String::new(),
-    };
-    let values = match same {
-        [one] => spread(one),
-        _ => {
-            let unit = first.decided().map_or("", |point| &point.unit);
-            let low = same.iter().map(|layer| layer.range[0].0).fold(f64::INFINITY, f64::min);
-            let high = same.iter().map(|layer| layer.range[1].0).fold(f64::NEG_INFINITY, f64::max);
-            range(unit, low, high)
-        }
-    };
-    let layer = words::data(&first.name);
-    tell("claims.in", &[("values", &values), ("layer", &layer), ("against", &against)])
+    if points().any(|point| point.against.as_ref() != against) {
+        return same.iter().filter_map(|layer| layer.against.clone()).collect();
+    }
+    against.iter().map(|name| fmt::clean(name)).collect()
+}
+
+/// A size that the host's own noise covers is told by what it is at most: "0 B" would be read as a finding.
+fn lost_in_noise(layer: &LayerOutcome) -> Option<String> {
+    let point = layer.decided().filter(|point| &*point.unit == "byte" && layer.points.len() == 1)?;
+    let [low, high] = point.ci95?.map(|x| x.0);
+    let most = (low <= 0.0 && high > 0.0).then(|| amount(&point.unit, high, None))?;
+    Some(tell("claims.at_most", &[("value", &most)]))
+}
+
+/// The values of a layer against everything that it is compared with.
+pub(super) fn span(same: &[&LayerOutcome]) -> String {
+    if let [one] = same {
+        return lost_in_noise(one).unwrap_or_else(|| spread(one));
+    }
+    let unit = same.iter().find_map(|layer| layer.decided()).map_or("", |point| &point.unit);
+    let low = same.iter().map(|layer| layer.range[0].0).fold(f64::INFINITY, f64::min);
+    let high = same.iter().map(|layer| layer.range[1].0).fold(f64::NEG_INFINITY, f64::max);
+    range(unit, low, high)
 }
 
 fn range(unit: &str, low: f64, high: f64) -> String {
@@ -91,11 +113,14 @@ fn range(unit: &str, low: f64, high: f64) -> String {
     if from == to { from } else { tell("range", &[("from", &from), ("to", &to)]) }
 }
 
+/// The outcomes of a part by layer: a layer that is compared with several has one for each.
+pub(super) fn alike(part: &PartOutcome) -> Vec<Vec<&LayerOutcome>> {
+    part.layers.chunk_by(|a, b| a.layer == b.layer).map(|same| same.iter().collect()).collect()
+}
+
 /// The layers of a part; with the name of the quantity where another stands beside it.
 fn of_quantity(part: &PartOutcome, several: bool) -> String {
-    let alike: Vec<Vec<&LayerOutcome>> =
-        part.layers.chunk_by(|a, b| a.layer == b.layer).map(|same| same.iter().collect()).collect();
-    let values = listed(&alike.iter().map(|same| in_layer(same)).collect::<Vec<_>>());
+    let values = listed(&alike(part).iter().map(|same| in_layer(same)).collect::<Vec<_>>());
     let about = words::data(&part.about);
     if several { tell("claims.of", &[("about", &about), ("values", &values)]) } else { values }
 }
@@ -345,10 +370,9 @@ fn alone(data: &Dataset<'_>, layers: &Layers, rule: &Part) -> Option<String> {
     if rule.against.is_empty() || placed.any(|layer| rule.against.contains(&layer.id)) {
         return None;
     }
-    let with: [(&str, &dyn std::fmt::Display); 3] = [
-        ("head", &say("claims.alone_head")),
-        ("layers", &listed(&rule.against)),
-        ("how", &say("claims.naming")),
-    ];
+    let names = rule.against.iter().filter_map(|id| layers.get(id).filter(|layer| !layer.others));
+    let names: Vec<String> = names.map(|layer| words::data(&layer.name)).collect();
+    let with: [(&str, &dyn std::fmt::Display); 3] =
+        [("head", &say("claims.alone_head")), ("layers", &listed(&names)), ("how", &say("claims.naming"))];
     Some(tell("claims.alone", &with))
 }

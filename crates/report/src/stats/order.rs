@@ -53,6 +53,17 @@ fn below_tail(n: usize, p: f64, tail: f64) -> Option<usize> {
     (rank > 0).then_some(rank)
 }
 
+/// How many values an interval of the median needs at the least: the extremes leave 0.5ⁿ on each side.
+///
+/// ```
+/// use isomark_report::stats::order::{TAIL, least};
+/// assert_eq!((least(TAIL), least(TAIL / 13.0)), (6, 10));
+/// ```
+#[must_use]
+pub fn least(tail: f64) -> usize {
+    (-tail.log2()).ceil().max(1.0) as usize
+}
+
 /// The 95 % interval of the `p`-quantile from values in ascending order.
 #[must_use]
 pub fn interval(sorted: &[f64], p: f64) -> Option<[f64; 2]> {

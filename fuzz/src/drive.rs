@@ -1,7 +1,8 @@
 //! A parser and a great many inputs.
 //!
 //! `ISOMARK_FUZZ` is how many inputs each parser gets, `ISOMARK_FUZZ_SEED` where they begin; `scripts/fuzz` asks for a
-//! million. The same seed gives the same inputs. One that breaks a promise is kept in a file and named.
+//! million. The same seed gives the same inputs. One that breaks a promise is kept in a file and named. With
+//! `ISOMARK_FUZZ_CORPUS=DIR` nothing is run: seeds and dictionaries are written there, for a fuzzer that begins with them.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,6 +30,9 @@ pub fn drive(all: &[Target], name: &str) {
     let (count, seed) = (number("ISOMARK_FUZZ", 2_000), number("ISOMARK_FUZZ_SEED", 1));
     let target = all.iter().find(|target| target.name == name).unwrap();
     let (seeds, mut dice) = ((target.seeds)(), Dice::new(seed));
+    if let Some(dir) = std::env::var_os("ISOMARK_FUZZ_CORPUS") {
+        return corpus(Path::new(&dir), target, &seeds);
+    }
     let (began, mut slowest, mut bytes) = (Instant::now(), Duration::ZERO, 0);
     for at in 0..count {
         let input = match seeds.get(usize::try_from(at).unwrap()) {
@@ -54,6 +58,21 @@ pub fn drive(all: &[Target], name: &str) {
         slowest.as_secs_f64() * 1e3
     );
     std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+/// Seeds as files below a directory of the parser's name, and its words as a dictionary of libFuzzer beside that.
+fn corpus(dir: &Path, target: &Target, seeds: &[Vec<u8>]) {
+    let own = dir.join(target.name);
+    std::fs::create_dir_all(&own).unwrap();
+    for (at, seed) in seeds.iter().enumerate() {
+        std::fs::write(own.join(format!("seed-{at}")), seed).unwrap();
+    }
+    let word = |word: &&[u8]| {
+        let bytes = word.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
+        format!("\"{bytes}\"\n")
+    };
+    let words = target.words.iter().map(word).collect::<String>();
+    std::fs::write(dir.join(format!("{}.dict", target.name)), words).unwrap();
 }
 
 /// A test a parser, and one that none is forgotten.

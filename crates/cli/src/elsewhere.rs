@@ -96,9 +96,14 @@ impl Worker {
         let (sender, lines) = channel();
         if let Some(output) = output {
             // Blocks in a read while a trial runs elsewhere: costs that trial nothing.
-            std::thread::spawn(move || {
+            let work = move || {
                 BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
-            });
+            };
+            if let Err(e) = std::thread::Builder::new().spawn(work) {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(Error::os("start a thread", e));
+            }
         }
         let first = lines.recv_timeout(deadline);
         let greeting = first.ok().and_then(|line| serde_json::from_str::<Greeting>(&line).ok());

@@ -2,12 +2,21 @@
 //!
 //! Results go to stdout, everything else to stderr; the exit code says what happened (see [`exit`]).
 
+/// As the standard library's, which panics where stderr cannot be written to: a log on a full disk must not end a run.
+macro_rules! eprintln {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+
 #[allow(rustdoc::broken_intra_doc_links, reason = "the texts of flags are help for a terminal, not links")]
 mod args;
 mod chosen;
 mod ci;
 mod elsewhere;
 mod exit;
+mod fault;
 mod lock;
 mod measure;
 mod place;
@@ -18,12 +27,42 @@ mod verb;
 use std::process::ExitCode;
 
 use clap::Parser;
+use isomark_core::Shortage;
 
 use args::{Cli, Verb};
 
 fn main() -> ExitCode {
+    fault::watch();
     let cli = Cli::parse();
-    let done = match &cli.verb {
+    let done = fault::guarded(std::panic::AssertUnwindSafe(|| carry_out(&cli.verb)));
+    let done = done.unwrap_or_else(|fault| Err(fault.into()));
+    match done.and_then(|code| fault::unseen().map_or(Ok(code), |fault| Err(fault.into()))) {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            // A reader that has gone (`isomark list | head`) is no failure of ours.
+            if exit::is_broken_pipe(&e) {
+                return ExitCode::SUCCESS;
+            }
+            // A message may quote what somebody else wrote: nothing of it may move the cursor.
+            eprintln!("isomark: {}", isomark_report::fmt::clean_lines(&with_remedy(&e)));
+            ExitCode::from(exit::code(&e))
+        }
+    }
+}
+
+/// The failure in one line; what can be done about a host that is short of something is said wherever it was met.
+fn with_remedy(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    match Shortage::in_words(&text)
+        .filter(|_| exit::code(error) == exit::INTERNAL && !text.contains("remedy: "))
+    {
+        Some(shortage) => format!("{text}; remedy: {}", shortage.remedy()),
+        None => text,
+    }
+}
+
+fn carry_out(verb: &Verb) -> anyhow::Result<u8> {
+    match verb {
         Verb::Run(args) => verb::run::run(args),
         Verb::Ab(args) => verb::ab::ab(args),
         Verb::Trials(args) => verb::trials::trials(args),
@@ -44,18 +83,6 @@ fn main() -> ExitCode {
         Verb::Guard { site } => place::stand_guard(site),
         Verb::GuestParts { dir } => {
             isomark_runtimes::write_guest_parts(dir).map(|()| exit::FINE).map_err(Into::into)
-        }
-    };
-    match done {
-        Ok(code) => ExitCode::from(code),
-        Err(e) => {
-            // A reader that has gone (`isomark list | head`) is no failure of ours.
-            if exit::is_broken_pipe(&e) {
-                return ExitCode::SUCCESS;
-            }
-            // A message may quote what somebody else wrote: nothing of it may move the cursor.
-            eprintln!("isomark: {}", isomark_report::fmt::clean_lines(&format!("{e:#}")));
-            ExitCode::from(exit::code(&e))
         }
     }
 }

@@ -12,14 +12,14 @@ use isomark_core::record::{
 };
 use isomark_core::runtime::Program;
 use isomark_core::store::Folder;
-use isomark_core::{Bench, Error, Image, Site, ledger};
+use isomark_core::{Bench, Error, Image, Shortage, Site, ledger};
 use isomark_engine::plan::Found;
 use isomark_engine::run::{End, Setup};
 use isomark_engine::{Elsewhere, date, host, interrupt::Interrupt};
 use isomark_report::precision::{Precision, Target};
-use isomark_scenarios::SHELF;
 
 use crate::exit;
+use crate::fault;
 use crate::lock::Held;
 use crate::progress::Progress;
 
@@ -123,10 +123,11 @@ pub(crate) fn carry_out(
     let mut sink = Progress::new(prepared.folder.append()?, precision, quiet);
     let elsewhere =
         prepared.elsewhere.iter().map(|(name, hand)| (name.clone(), hand.as_ref())).collect::<Vec<_>>();
+    let scenarios = fault::scenarios();
     let setup = Setup {
         cells: &prepared.run.cells,
         found: &prepared.found,
-        scenarios: SHELF,
+        scenarios: &scenarios,
         bench: &prepared.bench,
         seed: prepared.run.seed,
         blocks: prepared.run.blocks,
@@ -137,12 +138,21 @@ pub(crate) fn carry_out(
         elsewhere: &elsewhere,
         stored: &prepared.stored,
     };
-    let end = isomark_engine::run(&setup, interrupt, &mut sink);
+    let work = std::panic::AssertUnwindSafe(|| isomark_engine::run(&setup, interrupt, &mut sink));
+    let end = fault::guarded(work);
     sink.finish();
-    let dir = prepared.folder.dir().display();
-    let end = end.with_context(|| {
-        format!("what was measured is kept; mend the cause and go on with isomark run --resume {dir}")
-    })?;
+    let again = again(prepared);
+    let end = end.map_err(anyhow::Error::from).and_then(|end| end.map_err(Into::into));
+    let end =
+        end.with_context(|| format!("what was measured is kept; mend the cause and go on with {again}"))?;
+    if let Some((count, first)) = &sink.short {
+        let remedy = Shortage::in_words(first).map_or("mend the cause", Shortage::remedy);
+        eprintln!(
+            "isomark: the host was too short of something for {count} trials, which are repeated by {again}; remedy: {remedy}; \
+             the first of them: {}",
+            isomark_report::fmt::clean(first)
+        );
+    }
     let code = match end {
         End::Signal(signal) => exit::of_signal(signal),
         _ if sink.wrong => exit::WRONG,
@@ -150,9 +160,19 @@ pub(crate) fn carry_out(
             eprintln!("isomark: {}", sink.damaged.unwrap_or_default());
             exit::USAGE
         }
+        _ if sink.short.is_some() => exit::INTERNAL,
         _ => exit::FINE,
     };
     Ok((end, code))
+}
+
+/// The command that goes on with a run. One that compares two variants begins anew.
+fn again(prepared: &Prepared<'_>) -> String {
+    let compares = prepared.run.cells.iter().filter_map(|cell| cell.arm.as_ref()).any(|arm| !arm.control);
+    if compares {
+        return "isomark ab again".to_owned();
+    }
+    format!("isomark run --resume {}", prepared.folder.dir().display())
 }
 
 /// What all trials share, and the host they run on.

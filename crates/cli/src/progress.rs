@@ -22,6 +22,8 @@ pub(crate) struct Progress {
     pub damaged: Option<String>,
     /// Trials that failed.
     pub failed: usize,
+    /// How many trials met a shortage of the host, and the first of them in words.
+    pub short: Option<(usize, String)>,
 }
 
 impl Progress {
@@ -32,7 +34,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(0), target);
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} trials, {eta} left  {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { writer, bar, precision, wrong: false, damaged: None, failed: 0 }
+        Self { writer, bar, precision, wrong: false, damaged: None, failed: 0, short: None }
     }
 
     /// Takes the bar away.
@@ -59,6 +61,9 @@ impl Sink for Progress {
                 if let Outcome::Failed(failure) = &sample.outcome {
                     self.failed += 1;
                     self.wrong |= failure.kind == "wrong-answer";
+                    if sample.is_exhausted() {
+                        self.short.get_or_insert_with(|| (0, failure.message.clone())).0 += 1;
+                    }
                     if failure.kind == "damaged" {
                         self.damaged.get_or_insert_with(|| failure.message.clone());
                     }

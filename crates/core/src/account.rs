@@ -89,6 +89,14 @@ pub fn process_cpu_ns(pid: i32) -> Option<u64> {
     fs::read_dir(format!("/proc/{pid}/task")).ok()?.map(task).sum()
 }
 
+/// How many processes the host's kernel has killed since boot because memory was out, its own or a group's
+/// (`oom_kill` of `/proc/vmstat`); none where it does not tell.
+#[must_use]
+pub fn oom_kills() -> Option<u64> {
+    let all = fs::read_to_string("/proc/vmstat").ok()?;
+    all.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+}
+
 /// A field of `/proc/meminfo` in bytes, e.g. `MemAvailable:`.
 ///
 /// # Errors

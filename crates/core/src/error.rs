@@ -6,7 +6,9 @@
 use std::io;
 use std::time::Duration;
 
+use crate::record::EXHAUSTED;
 use crate::runtime::Exit;
+use crate::shortage::Shortage;
 
 /// Why a phase of an instance failed. Always becomes a row of the results, never a number.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +40,10 @@ pub enum Error {
         /// The last of what it wrote to stderr.
         stderr: String,
     },
+    /// The host has no more of something that all on it share, in the words of a tool or a VMM; the kernel's own word for it
+    /// is an [`Error::Os`]. The trial is repeated when the run is gone on with.
+    #[error("{0}")]
+    Exhausted(String),
     /// The runtime cannot do what the spec asks for.
     #[error("{0}")]
     Unsupported(String),
@@ -86,10 +92,35 @@ impl Error {
         text
     }
 
+    /// A failure in the words of a tool or a VMM: of the host if they tell of a shortage, or else of what was asked for.
+    #[must_use]
+    pub fn told(words: String) -> Self {
+        match Shortage::in_words(&words) {
+            // A tool that wants to write where this host never lets it is one that cannot run here.
+            None | Some(Shortage::Writing) => Self::Unsupported(words),
+            Some(_) => Self::Exhausted(words),
+        }
+    }
+
+    /// The same of a program that ended before its first word: what stands on stderr are the words of whoever was to start it.
+    #[must_use]
+    pub fn before_ready(self) -> Self {
+        match &self {
+            Self::Died { stderr, .. } if Shortage::in_words(stderr).is_some() => {
+                Self::Exhausted(self.chain())
+            }
+            _ => self,
+        }
+    }
+
     /// The word under which a failure is stored.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
+            Self::Os { source, .. } if Shortage::of(source).is_some() => EXHAUSTED,
+            Self::Exhausted(_) => EXHAUSTED,
+            // Nothing can be taken away with a tool that cannot be started; the next command does.
+            Self::Cleanup { cleanup, .. } if cleanup.kind() == EXHAUSTED => EXHAUSTED,
             Self::Os { .. } => "os",
             Self::Timeout { .. } => "timeout",
             Self::WrongAnswer(_) => "wrong-answer",
@@ -143,6 +174,21 @@ mod tests {
         assert_eq!(both.kind(), "clean-up");
         let text = both.chain();
         assert!(text.contains("rmdir x") && text.contains("wrong answer: 4"), "{text}");
+    }
+
+    #[test]
+    fn a_shortage_is_a_kind_of_its_own_whoever_tells_of_it() {
+        let kernel = |errno| Error::os("clone3", io::Error::from_raw_os_error(errno));
+        assert_eq!((kernel(11).kind(), kernel(12).kind(), kernel(1).kind()), (EXHAUSTED, EXHAUSTED, "os"));
+        assert_eq!(Error::told("docker: no space left on device".into()).kind(), EXHAUSTED);
+        assert_eq!(Error::told("docker: no such image".into()).kind(), "unsupported");
+        let both = |work, cleanup| Error::join::<()>(Err(work), Err(cleanup)).unwrap_err().kind();
+        assert_eq!(both(kernel(11), kernel(11)), EXHAUSTED);
+        // What is left behind for another reason is what its reader must know.
+        assert_eq!(both(kernel(11), kernel(16)), "clean-up");
+        // What a payload itself dies of is no shortage of the host.
+        let died = Error::Died { exit: Exit::Code(1), stderr: "Cannot allocate memory (os error 12)".into() };
+        assert_eq!((died.kind(), died.before_ready().kind()), ("died", EXHAUSTED));
     }
 
     #[test]

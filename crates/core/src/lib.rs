@@ -18,6 +18,7 @@ pub mod planted;
 pub mod record;
 pub mod runtime;
 pub mod scenario;
+pub mod shortage;
 pub mod site;
 pub mod slope;
 pub mod store;
@@ -37,6 +38,7 @@ pub use runtime::{
     Ability, Anatomy, Exit, Identity, Instance, Kind, Origin, Program, Runtime, Spec, Step, Usage,
 };
 pub use scenario::{Refusal, Scenario};
+pub use shortage::Shortage;
 pub use site::Site;
 pub use together::together;
 pub use trial::{Bench, Sandbox, Served, Trial};

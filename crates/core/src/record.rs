@@ -15,6 +15,10 @@ use crate::runtime::{Identity, Kind};
 /// Schema name of `run.json`.
 pub const RUN_SCHEMA: &str = "isomark.run/1";
 
+/// Kind of a failure by which the host, and not the runtime, was short of something: such a trial is repeated when its run is
+/// gone on with, and the repetition counts in its place.
+pub const EXHAUSTED: &str = "exhausted";
+
 /// `run.json`: everything that was decided before the first sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -230,6 +234,14 @@ pub struct Sample {
     pub outcome: Outcome,
 }
 
+impl Sample {
+    /// Whether the host was short of something: the trial is to be repeated.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        matches!(&self.outcome, Outcome::Failed(failure) if failure.kind == EXHAUSTED)
+    }
+}
+
 /// Numbers or the reason there are none; never zeros.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -245,7 +257,7 @@ pub enum Outcome {
 pub struct Failure {
     /// The phase under way.
     pub phase: Option<Phase>,
-    /// Kind of error; `wrong-answer` ends the command with exit code 7.
+    /// Kind of error; `wrong-answer` ends the command with exit code 7, [`EXHAUSTED`] with 1.
     pub kind: String,
     /// What happened.
     pub message: String,

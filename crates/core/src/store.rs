@@ -5,6 +5,7 @@
 //! on reading and cut off before the file grows again. Everything derived is replaced as a whole or not at all. A folder
 //! may come from elsewhere: its files are read up to a bound, and nothing in it leads out of it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -81,12 +82,24 @@ impl Folder {
         if foreign { Err(Error::Input(format!("{}: {LINK}", dir.display()))) } else { Ok(()) }
     }
 
-    /// All samples, in the order they were taken.
+    /// All samples, in the order they were taken. A trial for which the host was too short, and that was repeated, is there
+    /// once: the file only grows, and its later line counts.
     ///
     /// # Errors
     /// [`Error::Input`] naming file and line, if a line that is not the last cannot be read.
     pub fn samples(&self) -> Result<Vec<Sample>, Error> {
-        read_lines(&self.path("samples.jsonl"))
+        let mut all: Vec<Sample> = read_lines(&self.path("samples.jsonl"))?;
+        if all.iter().any(Sample::is_exhausted) {
+            let trial = |sample: &Sample| (sample.cell, sample.block, sample.warmup);
+            let last: BTreeMap<_, _> =
+                all.iter().enumerate().map(|(at, sample)| (trial(sample), at)).collect();
+            let mut at = 0_usize..;
+            all.retain(|sample| {
+                let at = at.next();
+                !sample.is_exhausted() || last.get(&trial(sample)).copied() == at
+            });
+        }
+        Ok(all)
     }
 
     /// All blocks.

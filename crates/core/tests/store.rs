@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use isomark_core::Phase;
-use isomark_core::record::{Block, Failure, Outcome, RUN_SCHEMA, Run, Sample};
+use isomark_core::record::{Block, EXHAUSTED, Failure, Outcome, RUN_SCHEMA, Run, Sample};
 use isomark_core::store::{Folder, pretty};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 use serde_json::json;
@@ -133,6 +133,84 @@ fn a_torn_last_line_is_dropped_and_cut_off_before_growing() {
     torn("samples.jsonl", |folder| folder.samples().unwrap(), add, &samples, &sample(4, 4));
     let add = |folder: &Folder| folder.append().unwrap().block(&block(4)).unwrap();
     torn("blocks.jsonl", |folder| folder.blocks().unwrap(), add, &[block(0), block(1)], &block(4));
+}
+
+/// A trial that met a shortage of the host.
+fn short(cell: usize, block: u32) -> Sample {
+    let failure = Failure { phase: Some(Phase::Create), kind: EXHAUSTED.into(), message: "clone3".into() };
+    Sample { outcome: Outcome::Failed(failure), ..sample(cell, block) }
+}
+
+#[test]
+fn what_was_repeated_after_a_shortage_counts_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::create(dir.path(), &run()).unwrap();
+    let mut writer = folder.append().unwrap();
+    let failed = |cell| {
+        let failure = Failure { phase: None, kind: "os".into(), message: "fsync".into() };
+        Sample { outcome: Outcome::Failed(failure), ..sample(cell, 1) }
+    };
+    // Cell 0: short twice, then measured. Cell 1: short, then failed for its own reason. Cell 2: still short.
+    // Cell 3: failed, which is not repeated; a second line of it would be somebody's fault, and is not hidden.
+    let begun = [short(0, 1), short(0, 1), short(1, 1), short(2, 1), failed(3)];
+    let lines = [&begun[..], &[sample(0, 1), failed(1), failed(3)]].concat();
+    lines.iter().for_each(|line| writer.sample(line).unwrap());
+    let counts = [short(2, 1), failed(3), sample(0, 1), failed(1), failed(3)];
+    assert_eq!(folder.samples().unwrap(), counts);
+    let warm = Sample { warmup: true, ..short(2, 1) };
+    writer.sample(&warm).unwrap();
+    assert_eq!(folder.samples().unwrap().len(), counts.len() + 1, "a warm-up is a trial of its own");
+}
+
+/// A file system that fills up: a small one of our own, in a mount namespace of this thread.
+fn small_disk(at: &Path) -> Result<(), nix::Error> {
+    use nix::mount::{MsFlags, mount};
+    use nix::sched::{CloneFlags, unshare};
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+    mount(Some("none"), at, Some("tmpfs"), MsFlags::empty(), Some("size=32k"))
+}
+
+/// Skips aloud, or fails if `ISOMARK_REQUIRE` names what is missing.
+fn skipped(what: &str, why: &str) {
+    let required = std::env::var("ISOMARK_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|name| name == what), "{what} is required: {why}");
+    eprintln!("SKIPPED {what}: {why}");
+}
+
+#[test]
+fn a_full_disk_is_one_error_and_leaves_what_was_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_owned();
+    // The mount goes with the thread's namespace.
+    let filled = std::thread::spawn(move || {
+        if let Err(e) = small_disk(&path) {
+            return skipped("root", &format!("a disk that fills up takes root: {e}"));
+        }
+        let folder = Folder::create(&path.join("r"), &run()).unwrap();
+        folder.replace("summary.json", b"the old one").unwrap();
+        let mut writer = folder.append().unwrap();
+        let full = (0..).find_map(|n| writer.sample(&sample(0, n)).err().map(|e| (n, e)));
+        let (stored, error) = full.unwrap();
+        assert_eq!(error.kind(), EXHAUSTED);
+        let text = error.chain();
+        assert!(text.contains("append to samples.jsonl") && text.contains("No space left"), "{text}");
+        // A line that did not fit as a whole is none, and every earlier one is there.
+        assert_eq!(folder.samples().unwrap().len(), stored as usize);
+        let error = folder.replace("summary.json", &[b'x'; 1 << 16]).unwrap_err();
+        assert!(error.kind() == EXHAUSTED && error.chain().contains("summary.json"), "{error:?}");
+        assert_eq!(fs::read(path.join("r/summary.json")).unwrap(), b"the old one");
+        assert!(!path.join("r/summary.part").exists(), "a part was left");
+        let error = Folder::create(&path.join("other"), &run()).unwrap_err();
+        assert_eq!(error.kind(), EXHAUSTED);
+        assert!(!path.join("other/run.json").exists());
+        // Room again: growing goes on behind the last whole line.
+        fs::remove_file(path.join("r/summary.json")).unwrap();
+        folder.append().unwrap().sample(&sample(9, 9)).unwrap();
+        assert_eq!(folder.samples().unwrap().last(), Some(&sample(9, 9)));
+        assert_eq!(folder.samples().unwrap().len(), stored as usize + 1);
+    });
+    filled.join().unwrap();
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! The loop: block after block, one trial of every cell, each sample handed on as it ends.
 //!
-//! A trial that fails is a sample with its reason, so the loop itself cannot fail. Nothing is drawn, computed or
-//! logged while a trial runs; the sink is called between trials.
+//! A trial that fails is a sample with its reason, and the next one begins. Only where the host itself is so short of
+//! something that nobody in a block could be measured does the run end: the next block would be the same. Nothing is drawn,
+//! computed or logged while a trial runs; the sink is called between trials.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use isomark_core::clock::monotonic_ns;
 use isomark_core::partition::{Partition, round};
-use isomark_core::record::{Block, Cell, Failure, Outcome, Sample};
-use isomark_core::{Bench, Error, Scenario, Trial};
+use isomark_core::record::{Block, Cell, EXHAUSTED, Failure, Outcome, Sample};
+use isomark_core::{Bench, Error, Exit, Kind, Scenario, Shortage, Trial, account};
 
 use crate::allot::Allot;
 use crate::interrupt::Interrupt;
@@ -82,7 +83,8 @@ pub struct Setup<'a> {
     pub precision: bool,
     /// Runtimes whose trials are carried out somewhere else, by name.
     pub elsewhere: &'a [(String, &'a dyn Elsewhere)],
-    /// Trials that are stored already: they are not run again, and later ones must agree with them.
+    /// Trials that are stored already: they are not run again, and later ones must agree with them. Those that a shortage of
+    /// the host ended are not among them.
     pub stored: &'a [Sample],
 }
 
@@ -100,13 +102,13 @@ pub enum End {
 /// Runs everything that is not done yet.
 ///
 /// # Errors
-/// What the sink could not store.
+/// What the sink could not store, or what the host is so short of that no trial of a block could be carried out.
 pub fn run(setup: &Setup<'_>, interrupt: &Interrupt, sink: &mut dyn Sink) -> Result<End, Error> {
     let groups = groups(setup.cells);
     let rounds = rounds(setup, &groups);
     let total = rounds.iter().map(|round| round.cells.len()).sum();
     let began = Instant::now();
-    let mut on = Loop { setup, interrupt, total, done: 0, seen: Consistency::of(setup), left_out: false };
+    let mut on = Loop::new(setup, interrupt, total);
     let mut open = Open::all(setup.cells);
     let mut allot = Allot::new(setup, rounds.iter().filter(|round| !round.warmup).flat_map(|r| &r.cells));
     setup.stored.iter().try_for_each(|sample| sink.on(Event::Stored(sample)))?;
@@ -118,7 +120,7 @@ pub fn run(setup: &Setup<'_>, interrupt: &Interrupt, sink: &mut dyn Sink) -> Res
             return Ok(End::Budget);
         }
         allot.divide(until.map(rest).filter(|_| !round.warmup && !setup.precision));
-        let (noise, before) = (Noise::begin(), on.done);
+        let (noise, before) = (Noise::begin(), (on.done, on.short.len()));
         for group in round.cells.chunk_by(|a, b| groups[*a] == groups[*b]) {
             let open = group.iter().copied().filter(|cell| open.holds(*cell)).collect::<Vec<_>>();
             let cells = open.iter().copied().filter(|c| round.warmup || allot.admits(*c, round.block));
@@ -134,7 +136,8 @@ pub fn run(setup: &Setup<'_>, interrupt: &Interrupt, sink: &mut dyn Sink) -> Res
             }
             allot.passed(round.warmup, group);
         }
-        if !round.warmup && on.done > before {
+        on.worth_going_on(before)?;
+        if !round.warmup && on.done > before.0 {
             sink.on(Event::Block(&noise.end(round.block)))?;
         }
     }
@@ -154,9 +157,30 @@ struct Loop<'a> {
     done: usize,
     seen: Consistency,
     left_out: bool,
+    /// How those trials failed for which the host was too short of something.
+    short: Vec<String>,
 }
 
-impl Loop<'_> {
+impl<'a> Loop<'a> {
+    fn new(setup: &'a Setup<'a>, interrupt: &'a Interrupt, total: usize) -> Self {
+        let (seen, short) = (Consistency::of(setup), Vec::new());
+        Self { setup, interrupt, total, done: 0, seen, left_out: false, short }
+    }
+
+    /// Fails if the host was too short of something for every trial of a block: how many were done, and how many met
+    /// that, before it.
+    fn worth_going_on(&self, (done, short): (usize, usize)) -> Result<(), Error> {
+        let (tried, met) = (self.done - done, self.short.len() - short);
+        let Some(last) = self.short.last().filter(|_| met > 0 && met == tried) else { return Ok(()) };
+        let (lacks, remedy) = Shortage::in_words(last)
+            .map_or(("what a trial takes", "see the message"), |shortage| {
+                (shortage.word(), shortage.remedy())
+            });
+        Err(Error::Exhausted(format!(
+            "the host lacks {lacks}, and no trial could begin: {last}; remedy: {remedy}"
+        )))
+    }
+
     /// One trial of each of these cells; how the run ended, if it did.
     fn group(
         &mut self,
@@ -180,6 +204,10 @@ impl Loop<'_> {
             }
             sink.on(Event::Sample(&sample))?;
             self.done += 1;
+            match sample.outcome {
+                Outcome::Failed(failure) if failure.kind == EXHAUSTED => self.short.push(failure.message),
+                _ => {}
+            }
         }
         Ok(None)
     }
@@ -251,15 +279,30 @@ pub fn one(cell: &Cell, seed: u64, found: &[Found<'_>], scenarios: &[Scenario], 
     };
     let injected = cell.arm.as_ref().map_or(0, |arm| (arm.handicap * 1000.0).round() as u64);
     let trial = Trial::new(*runtime, identity, &cell.params, bench).seeded(seed).injecting(injected);
+    let before = account::oom_kills();
     let result = (scenario.iterate)(&trial);
     let log = trial.finish();
     sample.outcome = match result {
-        Err(e) => failed(log.current, &e),
+        Err(e) => failed(log.current, &starved(e, runtime.kind(), before)),
         Ok(()) => values(cell, log.values),
     };
     (sample.phases, sample.steps, sample.notes) = (log.phases, log.steps, log.notes);
     sample.series = log.series;
     sample
+}
+
+/// A program that the kernel killed for want of memory died of the host's shortage: a process has no limit of its own, and
+/// a virtual machine's guest cannot take more than it was given. A container may have met its own limit, which is its own
+/// failure.
+fn starved(error: Error, kind: Kind, before: Option<u64>) -> Error {
+    let killed = matches!(error, Error::Died { exit: Exit::Signal(9), .. }) && kind != Kind::Container;
+    if killed && before.is_some_and(|before| account::oom_kills().is_some_and(|now| now > before)) {
+        return Error::Exhausted(format!(
+            "the host's kernel was out of memory and killed it: {}",
+            error.chain()
+        ));
+    }
+    error
 }
 
 fn failed(phase: Option<isomark_core::Phase>, error: &Error) -> Outcome {

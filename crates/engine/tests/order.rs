@@ -44,6 +44,10 @@ impl Log {
 enum Act {
     /// Fails in this phase.
     Fail(Phase),
+    /// The host has no task for it.
+    Short,
+    /// Panics, as only a fault of isomark's own does.
+    Panic,
     /// Gives another answer than was asked for.
     Lie,
     /// Tells other bits than its neighbours.
@@ -118,6 +122,9 @@ impl Runtime for Scripted {
         if matches!(act, Some(Act::Fail(Phase::Create))) {
             return Err(refused(Phase::Create));
         }
+        if matches!(act, Some(Act::Short)) {
+            return Err(Error::os("clone3", std::io::Error::from_raw_os_error(11)));
+        }
         Ok(Box::new(Puppet { log: self.log.clone(), act, removed: false }))
     }
 }
@@ -146,7 +153,9 @@ impl Instance for Puppet {
         if let Some(Act::Signal(interrupt)) = &self.act {
             interrupt.raise(2);
         }
-        self.call(Phase::Start)
+        self.call(Phase::Start)?;
+        assert!(!matches!(self.act, Some(Act::Panic)), "a fault of isomark's own");
+        Ok(())
     }
 
     fn run(&mut self, job: &Job) -> Result<Reply, Error> {
@@ -227,6 +236,10 @@ struct Told {
 impl Told {
     fn trials(&self) -> Vec<(usize, u32, bool)> {
         self.samples.iter().map(|s| (s.cell, s.block, s.warmup)).collect()
+    }
+
+    fn trials_without(&self, some: &[(usize, u32, bool)]) -> BTreeSet<(usize, u32, bool)> {
+        self.trials().into_iter().filter(|trial| !some.contains(trial)).collect()
     }
 }
 
@@ -426,6 +439,58 @@ fn a_failure_in_any_phase_is_a_row_and_the_next_trial_goes_on() {
     let rows = told.samples.iter().map(|s| s.phases.iter().map(|(p, _)| *p).collect::<Vec<_>>());
     let lives = (1..=5).chain([5]).map(|n| Phase::ALL[..n].to_vec());
     assert!(rows.eq(lives), "the phases that were reached are kept: {:?}", told.samples);
+}
+
+#[test]
+fn a_host_that_is_short_for_some_is_a_row_that_is_to_be_repeated() {
+    let log = Log::default();
+    let (a, b) = (Scripted::new("a", &log), Scripted::new("b", &log).with(0, Act::Short));
+    let plan = "name='t'\nblocks=2\n[[ask]]\nscenario='life'";
+    let runtimes: [&dyn Runtime; 2] = [&a, &b];
+    let scenarios = [scenario("life", life)];
+    let told = Stage::new(&log, &runtimes, &scenarios, plan).play();
+    assert!(matches!(told.end, Ok(End::Complete)));
+    let short = told.samples.iter().filter(|s| s.is_exhausted()).map(|s| (s.cell, s.block, s.warmup));
+    let short = short.collect::<Vec<_>>();
+    assert_eq!((short.len(), told.samples.len()), (1, 4), "{}", told.log);
+    // What is stored for the run that goes on is the rest: that trial alone is repeated.
+    let done = told.trials_without(&short);
+    let again = Stage { done, ..Stage::new(&log, &runtimes, &scenarios, plan) }.play();
+    assert_eq!((again.trials(), again.end.unwrap()), (short, End::Complete));
+}
+
+#[test]
+fn a_block_that_is_too_much_for_the_host_ends_the_run() {
+    let log = Log::default();
+    // The first block is fine, of the second nobody can begin.
+    let [a, b] = ["a", "b"].map(|name| Scripted::new(name, &log).with(1, Act::Short));
+    let plan = "name='t'\nblocks=9\n[[ask]]\nscenario='life'";
+    let told = Stage::new(&log, &[&a, &b], &[scenario("life", life)], plan).play();
+    let error = told.end.expect_err("must end");
+    assert_eq!(error.kind(), "exhausted");
+    let why = error.chain();
+    assert!(why.contains("clone3: Resource temporarily unavailable") && why.contains("pids.max"), "{why}");
+    let blocks = told.samples.iter().map(|s| (s.block, s.is_exhausted())).collect::<Vec<_>>();
+    assert_eq!(blocks, [(0, false), (0, false), (1, true), (1, true)], "{}", told.log);
+}
+
+#[test]
+fn an_instance_does_not_outlive_a_fault_of_our_own() {
+    let log = Log::default();
+    let a = Scripted::new("a", &log).with(1, Act::Panic);
+    let stored = RefCell::new(0);
+    let count = |samples| {
+        *stored.borrow_mut() = samples;
+        Ok(())
+    };
+    let plan = "name='t'\nblocks=9\n[[ask]]\nscenario='life'";
+    let (runtimes, scenarios): ([&dyn Runtime; 1], _) = ([&a], [scenario("life", life)]);
+    let stage = Stage { on_sample: &count, ..Stage::new(&log, &runtimes, &scenarios, plan) };
+    let play = std::panic::AssertUnwindSafe(|| stage.play());
+    assert!(std::panic::catch_unwind(play).is_err(), "{}", log.text());
+    // What came before is stored; the instance of the trial under way was dropped on the way out.
+    assert_eq!(*stored.borrow(), 1);
+    assert!(log.text().ends_with("2/9 a life: create start drop"), "{}", log.text());
 }
 
 #[test]

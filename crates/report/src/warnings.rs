@@ -108,6 +108,7 @@ fn advice(kind: &str) -> String {
         "input" => stored("do_mend", &[]),
         "clean-up" => stored("do_look", &[]),
         "unsupported" => stored("do_none", &[]),
+        isomark_core::record::EXHAUSTED => stored("do_resume", &[]),
         _ => stored("do_doctor", &[]),
     }
 }

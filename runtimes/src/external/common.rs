@@ -184,7 +184,10 @@ impl Common {
         let known = self.stanza.condition.iter().find(|condition| said.contains(&condition.pattern));
         match known {
             Some(known) => Error::Unsupported(format!("{}; remedy: {} ({said})", known.reason, known.remedy)),
-            None => error,
+            None => match error {
+                Error::Unsupported(words) => Error::told(words),
+                other => other,
+            },
         }
     }
 

@@ -389,7 +389,7 @@ impl Instance for Tool {
         }
         self.tell("start command");
         let ready = Running::of(&mut self.running)?.ready();
-        ready.map_err(|e| self.mend(e))?;
+        ready.map_err(|e| self.mend(e).before_ready())?;
         self.tell("ready");
         Ok(())
     }

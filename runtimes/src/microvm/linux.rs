@@ -191,7 +191,7 @@ impl Machine {
             // Both were found whole when they were opened.
             End::Input(what) if what.contains("initramfs") => self.initramfs.damaged(&what),
             End::Input(what) => Error::Damaged(format!("kernel {}: {what}", self.kernel.path.display())),
-            End::Broken(what) => Error::Unsupported(what),
+            End::Broken(what) => Error::told(what),
             End::Exit(_) | End::Signal(_) | End::Saved => Error::Unsupported("the guest ended".into()),
         }
     }

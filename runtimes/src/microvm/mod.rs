@@ -21,7 +21,7 @@ use isomark_core::features::Feature;
 use isomark_core::payload::{Job, Reply};
 use isomark_core::runtime::{Role, Stdio};
 use isomark_core::{
-    Ability, Anatomy, Error, Exit, Features, Identity, Instance, Kind, Origin, Runtime, Site, Spec,
+    Ability, Anatomy, Error, Exit, Features, Identity, Instance, Kind, Origin, Runtime, Shortage, Site, Spec,
     Step as Told, Unavailable, Usage,
 };
 use isomark_vmm::layout;
@@ -238,6 +238,19 @@ impl Machine {
         Ok((running, Story::new(ours)))
     }
 
+    /// A VMM that ended early because the host had no more of something says so in its story; its exit status does not.
+    fn explain(&mut self, failed: Error) -> Error {
+        let Error::Died { .. } = &failed else { return failed };
+        match self.story.as_mut().map(Story::read) {
+            Some(Ok(told::Told { end: Some(End::Broken(what)), .. }))
+                if Shortage::in_words(&what).is_some() =>
+            {
+                Error::Exhausted(what)
+            }
+            _ => failed,
+        }
+    }
+
     /// Has a machine of this kind made ready and wait.
     fn wait(&self) -> Result<Waiting, Error> {
         let (ours, theirs) = UnixStream::pair().map_err(|e| Error::os("make a pair of sockets", e))?;
@@ -252,6 +265,9 @@ impl Machine {
         let usage = running.stop()?;
         match story.read()?.end {
             Some(End::Saved) => Ok(()),
+            Some(End::Broken(what)) if Shortage::in_words(&what).is_some() => {
+                Err(Error::Exhausted(format!("make a snapshot: {what}")))
+            }
             Some(End::Input(what) | End::Broken(what)) => {
                 Err(Error::Input(format!("make a snapshot: {what}")))
             }
@@ -270,7 +286,8 @@ impl Instance for Machine {
             None => self.spawn(self.spec.program.stdio, None)?,
         };
         self.story = Some(story);
-        self.running.insert(running).ready()
+        let ready = self.running.insert(running).ready();
+        ready.map_err(|failed| self.explain(failed))
     }
 
     fn run(&mut self, job: &Job) -> Result<Reply, Error> {
@@ -288,7 +305,7 @@ impl Instance for Machine {
             Some(End::Input(what)) => {
                 return Err(Error::Input(format!("program {}: {what}", self.spec.program.name)));
             }
-            Some(End::Broken(what)) => return Err(Error::Unsupported(what)),
+            Some(End::Broken(what)) => return Err(Error::told(what)),
             None => return Err(Error::Died { exit: usage.exit, stderr: usage.stderr }),
         };
         Ok(Usage { unserved: story.unserved, counts: story.counts, ..usage })

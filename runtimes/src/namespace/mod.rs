@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use isomark_core::payload::{Job, Reply};
 use isomark_core::runtime::Role;
 use isomark_core::{
-    Ability, Anatomy, Error, Identity, Instance, Kind, Runtime, Site, Spec, Unavailable, Usage,
+    Ability, Anatomy, Error, Identity, Instance, Kind, Runtime, Shortage, Site, Spec, Unavailable, Usage,
 };
 
 use crate::launch::{Child, Launch, Running, Step, c};
@@ -277,6 +277,11 @@ fn identity_map() -> Result<[Step; 3], Error> {
     ])
 }
 
+/// What to do about a host that is short of something just now.
+fn passing(error: &std::io::Error) -> Option<&'static str> {
+    Shortage::of(error).filter(|shortage| shortage.is_passing()).map(Shortage::remedy)
+}
+
 /// Tries the clone itself with a program that is not there: the host's word on each namespace, and nothing changes.
 fn try_clone() -> Result<(), Unavailable> {
     let launch = Launch {
@@ -290,8 +295,10 @@ fn try_clone() -> Result<(), Unavailable> {
     match Child::spawn(launch) {
         Err(Error::Os { op, source }) if op.starts_with("clone3") => Err(Unavailable::new(
             format!("{op}: {source}"),
-            "run as root, or allow unprivileged user namespaces (sysctl user.max_user_namespaces), \
+            passing(&source).unwrap_or(
+                "run as root, or allow unprivileged user namespaces (sysctl user.max_user_namespaces), \
              or loosen the seccomp profile of the container that isomark itself runs in",
+            ),
         )),
         // Executing a directory is refused, after the namespaces were made.
         _ => Ok(()),

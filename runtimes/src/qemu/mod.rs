@@ -368,7 +368,7 @@ impl Guest {
         match self.end() {
             Some(Ok(exit)) => Error::Died { exit, stderr: stderr.clone() },
             Some(Err(why)) => Error::Unsupported(why),
-            None => failed,
+            None => failed.before_ready(),
         }
     }
 

@@ -9,22 +9,34 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::Command;
 
 use isomark_vmm::linux::sum::sum;
-use support::kvm_works;
+use support::{kvm_works, skip};
 
 /// Runs the VMM with these files; its exit status, its complaint and its story.
 fn boot(kernel: &[u8], initrd: &[u8], expected: u64, memory: u64) -> (Option<i32>, String, String) {
+    boot_in("/dev/null", (kernel, initrd), expected, memory)
+}
+
+/// The same by a process that has written its pid to `procs` first.
+fn boot_in(
+    procs: &str,
+    (kernel, initrd): (&[u8], &[u8]),
+    expected: u64,
+    memory: u64,
+) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("kernel"), kernel).unwrap();
     std::fs::write(path("initrd"), initrd).unwrap();
-    let script = r#"exec 9<kernel 8<initrd 7>status; exec "$VMM" linux --kernel-fd 9 --initrd-fd 8 --status-fd 7 "$@""#;
+    let script = r#"echo $$ >"$PROCS"; exec 9<kernel 8<initrd 7>status; exec "$VMM" linux --kernel-fd 9 --initrd-fd 8 --status-fd 7 "$@""#;
     let output = Command::new("/bin/sh")
         .args(["-c", script, "sh", "--command-line", "quiet"])
         .args(["--initrd-sum", &expected.to_string(), "--memory", &memory.to_string()])
         .env("VMM", env!("CARGO_BIN_EXE_isomark-vmm"))
+        .env("PROCS", procs)
         .current_dir(folder.path())
         .output()
         .unwrap();
@@ -94,4 +106,52 @@ fn too_little_memory_is_said_to_be_too_little() {
     let (code, complaint, _) = boot(&bzimage(), &initrd, sum(&initrd), 64 << 20);
     assert_eq!(code, Some(124));
     assert!(complaint.contains("need 84 MiB of guest memory") && complaint.contains("64 MiB"), "{complaint}");
+}
+
+/// A cgroup with a limit on tasks, removed with the test.
+struct Tasks(std::path::PathBuf);
+
+impl Tasks {
+    fn most(count: u32) -> Option<Self> {
+        let name = format!("isomark-test-vmm-{count}-{}", std::process::id());
+        ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].iter().find_map(|base| {
+            let made = Self(Path::new(base).join(&name));
+            std::fs::create_dir(&made.0).ok()?;
+            std::fs::write(made.0.join("pids.max"), count.to_string()).ok().map(|()| made)
+        })
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        let gone = (0..100).any(|_| {
+            std::fs::remove_dir(&self.0).is_ok() || {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                false
+            }
+        });
+        assert!(gone || std::thread::panicking(), "{} is not empty", self.0.display());
+    }
+}
+
+/// KVM starts a task of its own with a machine's first entry; where it may not, that is said, and at once.
+#[test]
+fn a_host_without_a_task_for_kvm_is_told_and_not_asked_for_ever() {
+    if !kvm_works() {
+        return;
+    }
+    // The VMM's two threads, and none for KVM.
+    let Some(group) = Tasks::most(2) else {
+        return skip("root", "no cgroup with a limit on tasks can be made");
+    };
+    let procs = group.0.join("cgroup.procs").display().to_string();
+    let initrd = b"anything";
+    let (code, complaint, story) = boot_in(&procs, (&bzimage(), initrd), sum(initrd), 128 << 20);
+    if story.contains("end fault ") {
+        // Zeros are no kernel: a machine that could be entered ends by a triple fault.
+        return skip("kvm-task", "this host's KVM starts no task of its own for a machine");
+    }
+    assert_eq!(code, Some(125), "{complaint}");
+    assert!(complaint.contains("KVM_RUN: Resource temporarily unavailable"), "{complaint}");
+    assert!(story.contains("end internal KVM_RUN"), "{story}");
 }

@@ -157,7 +157,13 @@ impl Outsider {
             .stderr(Stdio::null());
         let mut child = patient(&mut command).map_err(|e| Error::os("start the canary process", e))?;
         let (jobs, output) = (child.stdin.take(), child.stdout.take());
-        let outsider = Self { child, jobs, lines: lines(output), deadline };
+        let lines = lines(output).map_err(|e| {
+            // Nobody could hear it.
+            let _ = child.kill();
+            let _ = child.wait();
+            Error::os("start a thread", e)
+        })?;
+        let outsider = Self { child, jobs, lines, deadline };
         match outsider.line()? {
             line if line == READY.trim_end() => Ok(outsider),
             line => Err(wrong(format!("the canary process began with {line:?}"))),
@@ -179,17 +185,17 @@ impl Outsider {
 }
 
 /// Lines as they come, read by a thread so that waiting has a bound; it ends with the process.
-fn lines(output: Option<ChildStdout>) -> Receiver<String> {
+fn lines(output: Option<ChildStdout>) -> std::io::Result<Receiver<String>> {
     let (to, lines) = channel();
-    std::thread::spawn(move || {
+    let work = move || {
         let output = output.map(BufReader::new).into_iter().flat_map(BufRead::lines);
         for line in output.map_while(Result::ok) {
             if to.send(line).is_err() {
                 return;
             }
         }
-    });
-    lines
+    };
+    std::thread::Builder::new().spawn(work).map(|_| lines)
 }
 
 impl Drop for Outsider {

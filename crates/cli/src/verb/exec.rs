@@ -33,7 +33,7 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
     // Before anything is made: a probe starts processes too.
     let signals = Signals::new([SIGINT, SIGTERM]).context("install signal handlers")?;
     let place = Place::take()?;
-    let asked = watch(signals, place.site());
+    let asked = watch(signals, place.site()).context("start a thread")?;
     let shelf = super::shelf(place.site(), &args.guest)?;
     let (runtime, origin, cpu) = pick(&shelf, &args.runtime)?;
     if !shelf.is_built_in(&args.runtime.parse::<Variant>()?.runtime) {
@@ -106,18 +106,18 @@ fn has(identity: &Identity, ability: Ability) -> Result<(), String> {
 
 /// Ends the instance with this process when a signal asks for it: instances die with the harness, and what it made on
 /// the host is taken away first.
-fn watch(mut signals: Signals, site: &isomark_core::Site) -> Arc<AtomicBool> {
+fn watch(mut signals: Signals, site: &isomark_core::Site) -> std::io::Result<Arc<AtomicBool>> {
     let (dir, tag) = (site.dir().to_owned(), site.tag().to_owned());
     let asked = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&asked);
-    std::thread::spawn(move || {
+    let work = move || {
         if let Some(signal) = signals.forever().next() {
             told.store(true, Ordering::Relaxed);
             let _ = settle::leave_named(&dir, &tag);
             std::process::exit(128 + signal);
         }
-    });
-    asked
+    };
+    std::thread::Builder::new().spawn(work).map(|_| asked)
 }
 
 /// A program by path, or by name along `PATH`.

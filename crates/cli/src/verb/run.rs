@@ -12,7 +12,7 @@ use isomark_core::partition::round;
 use isomark_core::record::Run;
 use isomark_core::runtime::{Program, Stdio};
 use isomark_core::store::Folder;
-use isomark_core::{Error, Image, Runtime, Site};
+use isomark_core::{Error, Image, Runtime, Shortage, Site};
 use isomark_engine::controls;
 use isomark_engine::interrupt::Interrupt;
 use isomark_engine::plan::{Ask, Found, Plan, Selection, expand, select};
@@ -118,6 +118,7 @@ fn begin<'a>(
     let budget = plan.budget_s.filter(|_| !whole).map(Duration::from_secs);
     let selection = Selection { runtimes: names.to_vec(), scenarios: args.scenario.clone() };
     let found = select(shelf, &selection)?;
+    enough(&found)?;
     require(&found, &args.require)?;
     let (bench, host) = bench(args.deadline, payload, program, site);
     let mut cells = expand(&plan, &found, SHELF, &selection, &bench)?;
@@ -152,6 +153,25 @@ fn begin<'a>(
     let runtimes = found.iter().map(Found::record).collect();
     let (folder, run) = measure::open(asked, cells, runtimes, &bench, (record, host), held)?;
     Ok(Prepared { folder, run, found, bench, elsewhere: Vec::new(), stored: Vec::new(), budget })
+}
+
+/// Fails if a runtime is not there for want of something that a host has more of at other times: a run that begins now would
+/// be without that runtime for good.
+fn enough(found: &[Found<'_>]) -> Result<(), Error> {
+    for one in found {
+        let Err(why) = &one.probe else { continue };
+        if let Some(shortage) = Shortage::in_words(&why.reason).filter(|shortage| shortage.is_passing()) {
+            let text = format!(
+                "the host lacks {}, and {} could not be tried ({}); remedy: {}",
+                shortage.word(),
+                one.runtime.name(),
+                why.reason,
+                shortage.remedy()
+            );
+            return Err(Error::Exhausted(text));
+        }
+    }
+    Ok(())
 }
 
 /// Parts of one run need one seed: the order of a block is drawn from it.
@@ -217,7 +237,9 @@ fn resume<'a>(
     }
     let runtimes = run.runtimes.iter().map(|r| r.name.clone()).collect::<BTreeSet<_>>();
     let found = shelf.iter().filter(|r| runtimes.contains(r.name())).map(|r| Found::probe(*r)).collect();
-    let stored = folder.samples()?;
+    // What the host was too short for is repeated: the later line counts.
+    let mut stored = folder.samples()?;
+    stored.retain(|sample| !sample.is_exhausted());
     measure::join(held, &bench, &folder)?;
     Ok(Prepared { folder, run, found, bench, elsewhere: Vec::new(), stored, budget: None })
 }

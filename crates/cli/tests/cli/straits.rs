@@ -188,9 +188,10 @@ impl Drop for Limited {
     }
 }
 
-/// Whatever became of the run within its limit: what it kept can be read, and without the limit it comes to its end.
+/// Whatever became of the run within its limit: what it kept can be read, and without the limit it comes to its end. How many
+/// trials have failed for good.
 #[track_caller]
-fn recovers(ground: &Ground, limited: &Output, begin: &[&str]) {
+fn recovers(ground: &Ground, limited: &Output, begin: &[&str]) -> usize {
     let text = String::from_utf8_lossy(&limited.stderr).into_owned();
     assert!(!text.contains("panicked"), "{}", told(limited));
     if limited.status.code().is_some_and(|code| code != 0) {
@@ -203,8 +204,9 @@ fn recovers(ground: &Ground, limited: &Output, begin: &[&str]) {
     } else {
         ground.expect(begin, 0);
     }
-    whole(ground, "r");
+    let failed = whole(ground, "r");
     fs::remove_dir_all(ground.path("r")).unwrap();
+    failed
 }
 
 const BEGIN: [&str; 8] = ["run", "-q", "--deadline", "10s", "--plan", "straits.toml", "--out", "r"];
@@ -216,19 +218,145 @@ fn out_of_pids_is_told_and_gone_on_from() {
         skip!("root", "a limit on pids takes a cgroup, which takes root");
     }
     ground.write("straits.toml", PLAN.replace("120", "3"));
-    let mut failed = 0;
-    for max in ["1", "3"] {
+    let mut met = 0;
+    for max in ["1", "2", "3"] {
         let Some(group) = Limited::new("pids", ("pids.max", max), ("pids.max", max)) else {
             skip!("cgroups", "no cgroup with a limit on pids can be made");
         };
         let done = group.output(&ground, &BEGIN);
         drop(group);
-        failed += usize::from(String::from_utf8_lossy(&done.stderr).contains("temporarily unavailable"));
-        failed += fs::read_to_string(ground.path("r/samples.jsonl"))
-            .map_or(0, |text| text.matches("temporarily unavailable").count());
-        recovers(&ground, &done, &BEGIN);
+        let text = String::from_utf8_lossy(&done.stderr).into_owned();
+        if text.contains("temporarily unavailable") {
+            met += 1;
+            assert_eq!(done.status.code(), Some(1), "{}", told(&done));
+            one_error(&done, &["temporarily unavailable", "remedy: ", "pids.max"]);
+        } else {
+            assert_eq!(done.status.code(), Some(0), "{max}: {}", told(&done));
+        }
+        // What the limit ended was repeated without it.
+        assert_eq!(recovers(&ground, &done, &BEGIN), 0, "{max}: {}", told(&done));
     }
-    assert!(failed > 0, "no limit was met");
+    assert!(met > 0, "no limit was met");
+}
+
+/// Trials that met a shortage are stored as such, repeated by `--resume`, and count once.
+#[test]
+fn what_was_too_much_for_the_host_is_repeated_and_what_failed_by_itself_is_not() {
+    let ground = Ground::new();
+    ground.write("straits.toml", PLAN.replace("120", "3"));
+    let begin = ["run", "-q", "--plan", "straits.toml", "--runtime", "process", "--out", "r"];
+    ground.expect(&begin, 0);
+    // As a run within a limit leaves it: of three trials one met a shortage, and one failed by itself.
+    let path = ground.path("r/samples.jsonl");
+    let lines = fs::read_to_string(&path).unwrap();
+    let failed = |line: &str, kind: &str| {
+        let mut sample: serde_json::Value = serde_json::from_str(line).unwrap();
+        sample.as_object_mut().unwrap().remove("values");
+        sample["failed"] = serde_json::json!({ "phase": "create", "kind": kind, "message": "clone3: Resource temporarily unavailable" });
+        format!("{sample}\n")
+    };
+    let blocks = lines.lines().filter(|line| !line.contains("\"warmup\":true")).collect::<Vec<_>>();
+    let mut lines = lines.lines().map(|line| format!("{line}\n")).collect::<Vec<_>>();
+    let at = |line: &str| lines.iter().position(|known| known.trim_end() == line).unwrap();
+    let (short, died) = (at(blocks[0]), at(blocks[1]));
+    (lines[short], lines[died]) = (failed(blocks[0], "exhausted"), failed(blocks[1], "died"));
+    fs::write(&path, lines.concat()).unwrap();
+    let page = ground.expect(&["report", "r"], 0);
+    assert!(fs::read_to_string(ground.path("r/summary.md")).unwrap().contains("--resume"), "{}", told(&page));
+    ground.expect(&["run", "-q", "--resume", "r"], 0);
+    let grown = fs::read_to_string(&path).unwrap();
+    assert_eq!(grown.lines().count(), lines.len() + 1, "one trial was repeated");
+    assert!(grown.starts_with(&lines.concat()), "the file only grows");
+    assert_eq!(whole(&ground, "r"), 1, "what failed by itself has failed");
+}
+
+/// A program that meets the limit of its own box has failed, and the host is not to blame.
+#[test]
+fn a_payload_at_its_own_limit_stays_a_failed_row() {
+    let ground = Ground::new();
+    if !has("gcc") {
+        skip!("gcc", "a program that takes memory without end is made with gcc");
+    }
+    if !ground.runtimes().iter().any(|name| name == "namespace") {
+        return;
+    }
+    ground.write(
+        "eat.c",
+        "#include <string.h>\n#include <sys/mman.h>\nint main(void) {\n for (int i = 0; i < 400; i++) {\n\
+         char *p = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);\n\
+         if (p == MAP_FAILED) return 3;\n memset(p, 1, 1 << 20);\n }\n return 0;\n}\n",
+    );
+    let built = ground.raw("gcc").args(["-static", "-O1", "-o", "eat", "eat.c"]).status().unwrap();
+    assert!(built.success());
+    let begin = ["run", "-q", "--program", "./eat", "--runtime", "namespace", "--runs", "2", "--out", "r"];
+    let done = ground.output(&begin);
+    let (folder, _) = Folder::open(&ground.path("r")).unwrap();
+    let failed = folder.samples().unwrap().into_iter().filter_map(|sample| match sample.outcome {
+        Outcome::Failed(failure) => Some(failure),
+        Outcome::Values(_) => None,
+    });
+    let failed = failed.collect::<Vec<_>>();
+    if failed.is_empty() {
+        skip!("cgroups", "the container has no limit on memory here: {}", told(&done));
+    }
+    assert!(failed.iter().all(|failure| failure.kind == "died"), "{failed:?}");
+    assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    let before = fs::read(ground.path("r/samples.jsonl")).unwrap();
+    ground.expect(&["run", "-q", "--resume", "r"], 0);
+    assert_eq!(fs::read(ground.path("r/samples.jsonl")).unwrap(), before, "nothing was repeated");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_ends_no_run() {
+    let ground = Ground::new();
+    ground.write("straits.toml", PLAN.replace("120", "2"));
+    let words = ["run", "--plan", "straits.toml", "--runtime", "process", "--out", "r"];
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = ground.raw(env!("CARGO_BIN_EXE_isomark"));
+    let done = command.args(words).stderr(full()).output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    assert_eq!(whole(&ground, "r"), 0);
+    // Results that cannot be written are a failure, with words where there is a place for them.
+    for verb in [&["list"][..], &["report", "r"], &["doctor"]] {
+        let mut command = ground.raw(env!("CARGO_BIN_EXE_isomark"));
+        let done = command.args(verb).stdout(full()).output().unwrap();
+        assert_eq!(done.status.code(), Some(1), "{verb:?}: {}", told(&done));
+        one_error(&done, &["No space left"]);
+    }
+}
+
+/// A fault of isomark's own in the middle of a trial: one message and exit code 1, a folder that can be gone on with, and
+/// no instance that outlives it. A release cannot be asked for one.
+#[test]
+fn a_panic_is_one_error_and_nothing_outlives_it() {
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    let ground = Ground::new();
+    ground.write("straits.toml", PLAN.replace("120", "4"));
+    for runtime in ground.runtimes() {
+        let begin = ["run", "-q", "--plan", "straits.toml", "--runtime", &runtime, "--out", &runtime];
+        let mut command = ground.raw(env!("CARGO_BIN_EXE_isomark"));
+        let done = command.args(begin).env("ISOMARK_TEST_PANIC", "3").output().unwrap();
+        assert_eq!(done.status.code(), Some(1), "{}", told(&done));
+        let text = String::from_utf8_lossy(&done.stderr).into_owned();
+        let resume = format!("isomark run --resume {runtime}");
+        for words in [&*resume, "ISOMARK_TEST_PANIC asked for it", "fault.rs:", "fault of isomark's own"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert_eq!(text.lines().filter(|line| line.starts_with("isomark: ")).count(), 1, "{text}");
+        // Unwound, not torn: everything was taken away by the command itself, before the next one could settle it.
+        assert!(
+            ground.sites().is_empty() && ground.open_entries(&runtime).is_empty(),
+            "{:?}",
+            ground.sites()
+        );
+        let (folder, _) = Folder::open(&ground.path(&runtime)).unwrap();
+        assert_eq!(folder.samples().unwrap().len(), 2, "{runtime}: what came before is stored");
+        ground.expect(&["report", &runtime], 0);
+        ground.expect(&["run", "-q", "--resume", &runtime], 0);
+        assert_eq!(whole(&ground, &runtime), 0);
+    }
 }
 
 #[test]
@@ -244,7 +372,9 @@ fn out_of_memory_is_told_and_gone_on_from() {
         };
         let done = group.output(&ground, &BEGIN);
         drop(group);
-        recovers(&ground, &done, &BEGIN);
+        let killed = done.status.code().is_none();
+        let failed = recovers(&ground, &done, &BEGIN);
+        assert!(killed || failed == 0, "{max}: {failed} trials have failed for good: {}", told(&done));
     }
 }
 

@@ -22,6 +22,10 @@ use crate::status::Status;
 use crate::sys::host;
 use crate::sys::ram::Ram;
 
+/// KVM_RUN that is refused this often in a row for want of a task (KVM starts one of its own for each machine) is refused
+/// for good: a limit on pids does not go away, and without this the guest would be tried until the harness's deadline.
+const AGAIN_MAX: u32 = 1000;
+
 /// The whole life of the process, from the words behind `linux`.
 pub fn main(words: &[&'static [u8]], mut status: Status) -> ! {
     let args = match Args::parse(words) {
@@ -115,9 +119,12 @@ fn guest(vcpu: &mut VcpuFd, board: &mut Board<'_>, status_fd: Option<i32>, statu
 }
 
 fn to_end(vcpu: &mut VcpuFd, board: &mut Board<'_>, status: &mut Status) -> End {
+    let mut again = 0;
     loop {
         status.count_exit();
-        let meant = match vcpu.run() {
+        let exit = vcpu.run();
+        again = if matches!(&exit, Err(e) if e.errno() == libc::EAGAIN) { again + 1 } else { 0 };
+        let meant = match exit {
             Ok(VcpuExit::IoOut(port, data)) => board.write(port, data),
             Ok(VcpuExit::IoIn(port, data)) => {
                 board.read(port, data);
@@ -140,7 +147,8 @@ fn to_end(vcpu: &mut VcpuFd, board: &mut Board<'_>, status: &mut Status) -> End 
                 return End::Fault(format!("KVM could not enter the guest (reason {reason:#x})"));
             }
             Ok(other) => return End::Fault(format!("unexpected exit {other:?}")),
-            Err(e) if matches!(e.errno(), libc::EINTR | libc::EAGAIN) => Meant::Nothing,
+            Err(e) if e.errno() == libc::EINTR => Meant::Nothing,
+            Err(e) if e.errno() == libc::EAGAIN && again < AGAIN_MAX => Meant::Nothing,
             Err(e) => return End::Internal(format!("KVM_RUN: {e}")),
         };
         match meant {

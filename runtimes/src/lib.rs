@@ -126,7 +126,9 @@ impl<'s> Shelf<'s> {
     /// # Errors
     /// As [`Shelf::open`].
     pub fn with(site: &'s Site, options: Options) -> Result<Self, Error> {
-        let stanzas = catalogue::load(options.catalogue.as_deref())?;
+        let taken: Vec<String> =
+            shelf_with(site, &options).iter().map(|runtime| runtime.name().to_owned()).collect();
+        let stanzas = catalogue::load(options.catalogue.as_deref(), &taken)?;
         Ok(Self { site, options, stanzas })
     }
 

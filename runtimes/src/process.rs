@@ -57,16 +57,19 @@ impl Runtime for Process<'_> {
     }
 
     fn create(&self, spec: &Spec) -> Result<Box<dyn Instance>, Error> {
-        let dir = self.site.dir().join(self.site.instance_name());
-        Ok(Box::new(Plain { spec: spec.clone(), dir, made: false, running: None }))
+        Ok(Box::new(Plain::new(self.site, spec, Vec::new())))
     }
 }
 
-struct Plain {
+/// A child and nothing else: an instance of `process`, and of any runtime that differs from it by what the child does to
+/// itself before it becomes the program.
+pub(crate) struct Plain {
     spec: Spec,
     /// Working directory; made only when the spec asks for a root, for a bare process needs none.
     dir: PathBuf,
     made: bool,
+    /// Steps of its own, after those that every child takes; taken at its start.
+    own: Vec<Step>,
     running: Option<Running>,
 }
 
@@ -81,6 +84,12 @@ pub(crate) fn envp(program: &Program) -> Result<Vec<std::ffi::CString>, Error> {
 }
 
 impl Plain {
+    /// A child that has not started. Its working directory will lie in `site`.
+    pub(crate) fn new(site: &Site, spec: &Spec, own: Vec<Step>) -> Self {
+        let dir = site.dir().join(site.instance_name());
+        Self { spec: spec.clone(), dir, made: false, own, running: None }
+    }
+
     fn launch(&mut self, ends: &Ends) -> Result<Launch, Error> {
         let program = &self.spec.program;
         let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
@@ -91,6 +100,7 @@ impl Plain {
             self.made = true;
             steps.extend([Step::Directory { path: path.clone(), mode: 0o700 }, Step::WorkIn { path }]);
         }
+        steps.append(&mut self.own);
         Ok(Launch {
             namespaces: 0,
             into_cgroup: None,

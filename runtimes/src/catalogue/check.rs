@@ -16,13 +16,13 @@ const OF_INSTANCE: [&str; 8] =
 /// Placeholders of what all instances share.
 const SHARED: [&str; 2] = ["home", "site"];
 
-/// Reads one stanza.
+/// Reads one stanza, whose name must not be one of those that are `taken`.
 ///
 /// # Errors
 /// [`Error::Input`] naming file, line and key.
-pub(crate) fn parse(file: &str, text: &str) -> Result<Stanza, Error> {
+pub(crate) fn parse(file: &str, text: &str, taken: &[String]) -> Result<Stanza, Error> {
     let stanza: Stanza = toml::from_str(text).map_err(|e| Error::Input(format!("stanza {file}: {e}")))?;
-    let reader = Reader { file, text };
+    let reader = Reader { file, text, taken };
     reader.check(&stanza)?;
     Ok(stanza)
 }
@@ -30,6 +30,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Stanza, Error> {
 struct Reader<'f> {
     file: &'f str,
     text: &'f str,
+    taken: &'f [String],
 }
 
 impl Reader<'_> {
@@ -56,7 +57,7 @@ impl Reader<'_> {
             let why = format!("{name:?} is not made of a-z, 0-9 and -");
             return Err(self.refuse(Some(stanza.name.span()), "name", &why));
         }
-        if ["process", "namespace", "microvm", "all"].contains(&name.as_str()) || name.starts_with("floor-") {
+        if self.taken.contains(name) || name == "all" || name.starts_with("floor-") {
             let why = format!("{name:?} is taken by isomark itself");
             return Err(self.refuse(Some(stanza.name.span()), "name", &why));
         }

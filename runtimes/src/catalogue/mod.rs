@@ -25,20 +25,21 @@ const MAX_STANZA: u64 = 64 << 10;
 /// # Errors
 /// [`Error::Input`] naming file, line and key.
 pub(crate) fn check(file: &str, text: &str) -> Result<(), Error> {
-    check::parse(file, text).map(drop)
+    check::parse(file, text, &[]).map(drop)
 }
 
-/// All stanzas, in the order of their names: those that came with isomark, then the user's.
+/// All stanzas, in the order of their names: those that came with isomark, then the user's. None may have a name that is
+/// `taken`.
 ///
 /// # Errors
 /// [`Error::Input`] naming file, line and key.
-pub(crate) fn load(extra: Option<&Path>) -> Result<Vec<Arc<Stanza>>, Error> {
+pub(crate) fn load(extra: Option<&Path>, taken: &[String]) -> Result<Vec<Arc<Stanza>>, Error> {
     let mut all = Vec::new();
     for (file, text) in STANZAS {
-        all.push(Arc::new(check::parse(file, text)?));
+        all.push(Arc::new(check::parse(file, text, taken)?));
     }
     for (file, text) in extra.map_or_else(|| Ok(Vec::new()), read)? {
-        let stanza = check::parse(&file, &text)?;
+        let stanza = check::parse(&file, &text, taken)?;
         if all.iter().any(|known| known.name.get_ref() == stanza.name.get_ref()) {
             let name = stanza.name.get_ref();
             return Err(Error::Input(format!("stanza {file}: name: {name:?} is on the shelf already")));

@@ -106,6 +106,8 @@ fn what_is_wrong_with_a_stanza_is_told_by_file_line_and_key() {
     let cases = [
         (("name = \"mine\"", "name = \"My Tool\""), "line 1: name"),
         (("name = \"mine\"", "name = \"microvm\""), "taken by isomark"),
+        (("name = \"mine\"", "name = \"uml\""), "line 1: name: \"uml\" is taken by isomark"),
+        (("name = \"mine\"", "name = \"all\""), "taken by isomark"),
         (("name = \"mine\"", "name = \"runc\""), "on the shelf already"),
         (("name = \"mine\"", ""), "missing field `name`"),
         (("kind = \"container\"", "kind = \"floor\""), "line 2: kind"),

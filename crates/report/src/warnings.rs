@@ -3,8 +3,8 @@
 //! Every warning has a cause and a remedy, and each cause is told once. Failures and skips are told here as well as
 //! in their cells: absence must never look like success.
 
-use isomark_core::Kind;
 use isomark_core::record::{Failure, Warning};
+use isomark_core::{Kind, Phase};
 
 use crate::dataset::Dataset;
 use crate::fmt;
@@ -86,7 +86,7 @@ fn failures(data: &Dataset<'_>, all: &mut Vec<Warning>) {
             let blank = if cell.params.is_empty() { "" } else { " " };
             let Failure { phase, kind, message } = &failed.failure;
             let what = format!("{} {}{blank}{}", cell.runtime, cell.scenario, cell.params);
-            let inside = phase.map_or("", isomark_core::Phase::word);
+            let inside = phase.map_or("", Phase::word);
             let with: [(&str, &dyn std::fmt::Display); 5] = [
                 ("what", &what),
                 ("n", &failed.count),
@@ -95,19 +95,19 @@ fn failures(data: &Dataset<'_>, all: &mut Vec<Warning>) {
                 ("why", message),
             ];
             let cause = stored(if phase.is_some() { "warn_failed_in" } else { "warn_failed" }, &with);
-            warn(all, cause, advice(kind));
+            warn(all, cause, advice(kind, *phase));
         }
     }
 }
 
-/// What to do about a failure of this kind.
-fn advice(kind: &str) -> String {
+/// What to do about a failure of this kind in this phase: what refuses in the middle of a run is the instance, before it the tool.
+fn advice(kind: &str, phase: Option<Phase>) -> String {
     match kind {
         "wrong-answer" => stored("do_distrust", &[]),
         "timeout" => stored("do_wait", &[]),
         "input" => stored("do_mend", &[]),
         "clean-up" => stored("do_look", &[]),
-        "unsupported" => stored("do_none", &[]),
+        "unsupported" if phase == Some(Phase::Run) => stored("do_none", &[]),
         isomark_core::record::EXHAUSTED => stored("do_resume", &[]),
         _ => stored("do_doctor", &[]),
     }

@@ -25,7 +25,7 @@ struct Bench {
 
 impl Bench {
     fn start(ground: &Ground, kernel: &'static Kernel, tsc_hz: u64) -> Result<Self, Error> {
-        let mut instance = Process::new(&ground.site).create(&ground.spec())?;
+        let mut instance = Process::new(ground.site()).create(&ground.spec())?;
         instance.start()?;
         let mut bench = Self { instance, kernel, tsc_hz, per_iteration: Duration::ZERO };
         bench.run(1)?;

@@ -52,7 +52,7 @@ fn asked() -> Asked {
 fn main() {
     let asked = asked();
     let ground = Ground::new();
-    let shelf = Shelf::open(&ground.site, None).unwrap_or_else(|e| panic!("{}", e.chain()));
+    let shelf = Shelf::open(ground.site(), None).unwrap_or_else(|e| panic!("{}", e.chain()));
     let all = shelf.built_in();
     let runtime = |name: &str| {
         all.iter().find(|runtime| runtime.name() == name).unwrap_or_else(|| panic!("there is no {name}"))

@@ -29,7 +29,7 @@ fn startup(criterion: &mut Criterion) {
     let spec = ground.spec();
     let mut group = criterion.benchmark_group("startup");
     ground::settings(&mut group);
-    let shelf = Shelf::open(&ground.site, None).unwrap_or_else(|e| panic!("{}", e.chain()));
+    let shelf = Shelf::open(ground.site(), None).unwrap_or_else(|e| panic!("{}", e.chain()));
     let catalogue = shelf.catalogue().unwrap_or_else(|e| panic!("{}", e.chain()));
     let verified = catalogue.into_iter().filter(|r| shelf.verified(r.name()) == Some(true));
     for runtime in shelf.built_in().into_iter().filter(|r| !r.on_request()).chain(verified) {

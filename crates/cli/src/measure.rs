@@ -186,8 +186,7 @@ pub(crate) fn bench(
     let tsc_hz = isomark_runtimes::tsc::calibrate();
     let probed =
         host::Probed { kvm_class: finding.class.word().into(), kvm_evidence: finding.evidence, tsc_hz };
-    let scratch = site.dir().to_owned();
-    let bench = Bench { payload, program, tsc_hz, cpus: host::cpus(), llc: host::llc(), deadline, scratch };
+    let bench = Bench { program, deadline, ..host::bench(payload, site, tsc_hz) };
     (bench, host::read(probed))
 }
 
@@ -203,8 +202,7 @@ pub(crate) fn payload(named: Option<&Path>, site: &Site) -> Result<(Image, Paylo
         }
     };
     let path = named.map(|_| image.path().display().to_string());
-    let record =
-        PayloadRecord { sha256: image.sha256().to_owned(), target, bytes: image.bytes(), path, note };
+    let record = PayloadRecord { path, note, ..PayloadRecord::of(&image, &target) };
     Ok((image, record))
 }
 

@@ -8,32 +8,27 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 use isomark_core::Site;
-use isomark_engine::settle;
+use isomark_engine::{self as engine, settle};
 
 use crate::exit;
 
-/// A command's site; left clean when dropped.
+/// A command's place, with words for what is found and left there.
 pub(crate) struct Place {
-    site: Site,
+    place: engine::Place,
     guard: RefCell<Option<Child>>,
 }
 
 impl Place {
     /// Settles what dead commands left, then makes this command's site.
     pub(crate) fn take() -> Result<Self> {
-        let state = settle::state_dir();
-        settle::prepare(&state)?;
-        let report = settle::settle(&state, false);
-        report
-            .gone
-            .iter()
-            .for_each(|what| eprintln!("isomark: took away what an earlier command left: {what}"));
-        report
-            .stuck
-            .iter()
-            .for_each(|what| eprintln!("isomark: an earlier command left what cannot be taken away: {what}"));
-        let site = Site::open(&state).context("make a place for this command")?;
-        Ok(Self { site, guard: RefCell::new(None) })
+        let place = engine::Place::take()?;
+        for what in &place.found().gone {
+            eprintln!("isomark: took away what an earlier command left: {what}");
+        }
+        for what in &place.found().stuck {
+            eprintln!("isomark: an earlier command left what cannot be taken away: {what}");
+        }
+        Ok(Self { place, guard: RefCell::new(None) })
     }
 
     /// Puts a guard beside this command, for runtimes whose instances do not die with it: what a daemon or a shim started
@@ -41,7 +36,7 @@ impl Place {
     pub(crate) fn guard(&self) -> Result<()> {
         // This very program, whatever became of its file.
         let mut command = Command::new("/proc/self/exe");
-        command.arg("guard").arg(self.site.dir());
+        command.arg("guard").arg(self.site().dir());
         // A group of its own: Ctrl-C is for the command, which is asked to end and cleans up by itself.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         *self.guard.borrow_mut() = Some(command.spawn().context("start a guard")?);
@@ -50,7 +45,7 @@ impl Place {
 
     /// The site.
     pub(crate) const fn site(&self) -> &Site {
-        &self.site
+        self.place.site()
     }
 }
 
@@ -63,7 +58,7 @@ pub(crate) fn stand_guard(site: &Path) -> Result<u8> {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        for what in settle::leave(&self.site).stuck {
+        for what in self.place.leave().stuck {
             eprintln!("isomark: this is left on the host: {what}; isomark clean tries again");
         }
         if let Some(mut guard) = self.guard.take() {

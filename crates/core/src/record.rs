@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::Image;
 use crate::metric::Metric;
 use crate::params::Params;
 use crate::partition::Partition;
@@ -65,6 +66,34 @@ pub struct Run {
     pub binary_sha256: Option<String>,
 }
 
+impl Run {
+    /// What is known of a run by its plan and its cells alone: one block, on a host of which nothing is known. Whoever
+    /// carries it out fills in the rest (`Run { host, seed, ..Run::new(plan, cells) }`).
+    #[must_use]
+    pub fn new(plan: &str, cells: Vec<Cell>) -> Self {
+        Self {
+            schema: RUN_SCHEMA.into(),
+            id: plan.to_owned(),
+            started: String::new(),
+            isomark: env!("CARGO_PKG_VERSION").into(),
+            argv: Vec::new(),
+            plan: plan.to_owned(),
+            seed: 0,
+            warmup: 0,
+            blocks: 1,
+            precision: None,
+            cells,
+            runtimes: Vec::new(),
+            host: Host::default(),
+            payload: PayloadRecord::default(),
+            program: None,
+            part: None,
+            labels: BTreeMap::new(),
+            binary_sha256: None,
+        }
+    }
+}
+
 /// One cell of the expanded plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
@@ -86,6 +115,22 @@ pub struct Cell {
     /// Its part in a comparison of a runtime with itself; none for an ordinary cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arm: Option<Arm>,
+}
+
+impl Cell {
+    /// A cell without parameters that takes part in every block.
+    #[must_use]
+    pub fn new(runtime: &str, scenario: &str, metrics: Vec<Metric>) -> Self {
+        Self {
+            runtime: runtime.to_owned(),
+            scenario: scenario.to_owned(),
+            params: Params::new(),
+            every: 1,
+            metrics,
+            skipped: None,
+            arm: None,
+        }
+    }
 }
 
 /// A cell's part in a comparison of a runtime with itself: a variant, or a control whose truth is known.
@@ -133,7 +178,7 @@ pub struct RuntimeRecord {
 }
 
 /// The payload of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PayloadRecord {
     /// SHA-256 of the ELF.
     pub sha256: String,
@@ -147,6 +192,14 @@ pub struct PayloadRecord {
     /// What a reader must know of it (for the fallback target: what that costs).
     #[serde(default)]
     pub note: Option<String>,
+}
+
+impl PayloadRecord {
+    /// What is stored of a payload that was built for `target`.
+    #[must_use]
+    pub fn of(image: &Image, target: &str) -> Self {
+        Self { sha256: image.sha256().to_owned(), target: target.to_owned(), bytes: image.bytes(), ..Self::default() }
+    }
 }
 
 /// The user's program of a run.
@@ -235,6 +288,22 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// A trial of a cell in a block with nothing known of it but its outcome.
+    #[must_use]
+    pub fn new(cell: usize, block: u32, outcome: Outcome) -> Self {
+        Self {
+            cell,
+            block,
+            warmup: false,
+            at_ns: 0,
+            phases: Vec::new(),
+            steps: Vec::new(),
+            series: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            outcome,
+        }
+    }
+
     /// Whether the host was short of something: the trial is to be repeated.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
@@ -250,6 +319,14 @@ pub enum Outcome {
     Values(BTreeMap<String, f64>),
     /// Why there are none.
     Failed(Failure),
+}
+
+impl Outcome {
+    /// Values by the names of their metrics.
+    #[must_use]
+    pub fn of<'n>(values: impl IntoIterator<Item = (&'n str, f64)>) -> Self {
+        Self::Values(values.into_iter().map(|(metric, value)| (metric.to_owned(), value)).collect())
+    }
 }
 
 /// Why a trial has no values.

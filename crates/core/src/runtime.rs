@@ -15,6 +15,7 @@ use crate::features::Features;
 use crate::image::Image;
 use crate::payload::{Job, Reply};
 use crate::phase::Phase;
+use crate::trial::{DEFAULT_DEADLINE, DEFAULT_MEMORY, DEFAULT_TASKS};
 
 /// A way of running a program.
 pub trait Runtime: Sync {
@@ -238,6 +239,24 @@ pub struct Spec {
     pub cpu: Features,
     /// Bound on every blocking call.
     pub deadline: Duration,
+}
+
+impl Spec {
+    /// An instance of one CPU and 128 MiB for this program, provisioned in the runtime's cheapest way.
+    #[must_use]
+    pub fn new(program: Program) -> Self {
+        Self {
+            program,
+            memory: DEFAULT_MEMORY,
+            cpus: 1,
+            tasks: DEFAULT_TASKS,
+            provision: None,
+            huge_pages: true,
+            origin: Origin::Fresh,
+            cpu: Features::default(),
+            deadline: DEFAULT_DEADLINE,
+        }
+    }
 }
 
 /// What the start of an instance begins with: what was done for it before anybody asked.

@@ -35,6 +35,9 @@ const MOST_STEPS: usize = 256;
 /// Tasks that an instance may have when a scenario asks for no other number.
 pub const DEFAULT_TASKS: u64 = 256;
 
+/// Bound on every blocking call when nobody names another.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
+
 /// What every trial of a run shares.
 #[derive(Clone, Debug)]
 pub struct Bench {
@@ -144,16 +147,15 @@ impl<'a> Trial<'a> {
     #[must_use]
     pub fn spec(&self) -> Spec {
         Spec {
-            program: Program::payload(self.bench.payload.clone()),
             memory: self.params.number("memory").unwrap_or(DEFAULT_MEMORY),
             cpus: self.bench.cpus,
-            tasks: DEFAULT_TASKS,
             provision: self.params.text("provision").map(str::to_owned),
             huge_pages: self.params.text("pages") != Some("small"),
             origin: self.params.text("origin").map(Origin::of).unwrap_or_default(),
             // A word that means nothing was refused before the first trial.
             cpu: self.params.text("cpu").and_then(|word| word.parse().ok()).unwrap_or_default(),
             deadline: self.bench.deadline,
+            ..Spec::new(Program::payload(self.bench.payload.clone()))
         }
     }
 

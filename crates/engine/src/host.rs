@@ -9,6 +9,8 @@ use std::path::Path;
 
 use isomark_core::account::meminfo;
 use isomark_core::record::{Host, Warning};
+use isomark_core::trial::DEFAULT_DEADLINE;
+use isomark_core::{Bench, Image, Site};
 
 /// What only the runtimes can find out.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +24,14 @@ pub struct Probed {
 }
 
 /// Reads the fingerprint.
+///
+/// ```
+/// use isomark_engine::host::{Probed, read};
+///
+/// let host = read(Probed::default());
+/// println!("{} CPUs, kernel {}, cgroup {}", host.cpus, host.kernel, host.cgroup);
+/// # assert!(host.cpus > 0 && !host.kernel.is_empty());
+/// ```
 #[must_use]
 pub fn read(probed: Probed) -> Host {
     let uname = nix::sys::utsname::uname().ok();
@@ -46,6 +56,13 @@ pub fn read(probed: Probed) -> Host {
         warnings: warnings(&facts, &cpuinfo),
         facts,
     }
+}
+
+/// What trials on this host share, with the usual deadline; instances are provisioned where `site` lies.
+#[must_use]
+pub fn bench(payload: Image, site: &Site, tsc_hz: u64) -> Bench {
+    let (deadline, scratch) = (DEFAULT_DEADLINE, site.dir().to_owned());
+    Bench { payload, program: None, tsc_hz, cpus: cpus(), llc: llc(), deadline, scratch }
 }
 
 /// CPUs this process may use.

@@ -15,7 +15,7 @@ use isomark_core::{Bench, Error, Exit, Kind, Scenario, Shortage, Trial, account}
 use crate::allot::Allot;
 use crate::interrupt::Interrupt;
 use crate::noise::Noise;
-use crate::plan::Found;
+use crate::plan::{Found, Plan};
 use crate::precise::Open;
 use crate::schedule::{groups, order};
 
@@ -46,6 +46,16 @@ pub trait Sink {
     /// significant finds differences that are not there.
     fn precise(&mut self, _cell: usize) -> bool {
         false
+    }
+}
+
+/// Keeps the samples in memory, for who wants no folder.
+impl Sink for Vec<Sample> {
+    fn on(&mut self, event: Event<'_>) -> Result<(), Error> {
+        if let Event::Stored(sample) | Event::Sample(sample) = event {
+            self.push(sample.clone());
+        }
+        Ok(())
     }
 }
 
@@ -86,6 +96,33 @@ pub struct Setup<'a> {
     /// Trials that are stored already: they are not run again, and later ones must agree with them. Those that a shortage of
     /// the host ended are not among them.
     pub stored: &'a [Sample],
+}
+
+impl<'a> Setup<'a> {
+    /// All blocks of a plan in this process, begun anew, with seed 0.
+    #[must_use]
+    pub const fn new(
+        plan: &Plan,
+        cells: &'a [Cell],
+        found: &'a [Found<'a>],
+        scenarios: &'a [Scenario],
+        bench: &'a Bench,
+    ) -> Self {
+        Self {
+            cells,
+            found,
+            scenarios,
+            bench,
+            seed: 0,
+            blocks: plan.blocks,
+            part: None,
+            warmup: plan.warmup,
+            until: None,
+            precision: false,
+            elsewhere: &[],
+            stored: &[],
+        }
+    }
 }
 
 /// How a run ended.
@@ -252,19 +289,9 @@ fn trial(setup: &Setup<'_>, cell: usize, round: &Round) -> Sample {
     Sample { cell, block: round.block, warmup: round.warmup, ..sample }
 }
 
-/// A sample that has its outcome and nothing else.
+/// A sample of this moment that has its outcome and nothing else.
 fn blank(outcome: Outcome) -> Sample {
-    Sample {
-        cell: 0,
-        block: 0,
-        warmup: false,
-        at_ns: monotonic_ns(),
-        phases: Vec::new(),
-        series: BTreeMap::new(),
-        steps: Vec::new(),
-        notes: BTreeMap::new(),
-        outcome,
-    }
+    Sample { at_ns: monotonic_ns(), ..Sample::new(0, 0, outcome) }
 }
 
 /// One trial of a cell in this process, with a seed for what its scenario leaves to chance; which cell and which block it was is for the caller to fill in.

@@ -53,6 +53,17 @@ pub fn groups(cells: &[Cell]) -> Vec<usize> {
 /// the cells of each (Fisher–Yates).
 ///
 /// Depends on seed and block alone, so that a resumed run goes on in the order it would have had.
+///
+/// ```
+/// use isomark_engine::schedule::order;
+///
+/// // Three cells that are compared with each other, and one of its own that is asked in every second block.
+/// let (every, groups) = ([1, 1, 1, 2], [0, 0, 0, 3]);
+/// let mut cells = order(7, 1, &every, &groups);
+/// assert_eq!(cells, order(7, 1, &every, &groups));
+/// cells.sort();
+/// assert_eq!(cells, [0, 1, 2]);
+/// ```
 #[must_use]
 pub fn order(seed: u64, block: u32, every: &[u32], groups: &[usize]) -> Vec<usize> {
     let mut rng = Rng::new(seed ^ u64::from(block).wrapping_mul(0xa076_1d64_78bd_642f));

@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use isomark_core::record::{
-    Block, Cell, Host, Outcome, PayloadRecord, RUN_SCHEMA, Run, RuntimeRecord, Sample,
-};
+use isomark_core::record::{Block, Cell, Host, Outcome, PayloadRecord, Run, RuntimeRecord, Sample};
 use isomark_core::runtime::{Identity, Kind};
 use isomark_core::store::Folder;
 use isomark_core::{Error, Metric, Params};
@@ -149,28 +147,14 @@ fn host(dir: &Path, class: &str, slower: f64, index: u32) -> Result<(), Error> {
 }
 
 fn sample(cell: usize, block: u32, metric: &str, value: f64) -> Sample {
-    Sample {
-        cell,
-        block,
-        warmup: false,
-        at_ns: u64::from(block) * 5_000_000 + cell as u64,
-        phases: Vec::new(),
-        steps: Vec::new(),
-        series: BTreeMap::new(),
-        notes: BTreeMap::new(),
-        outcome: Outcome::Values(BTreeMap::from([(metric.to_owned(), value)])),
-    }
+    let at_ns = u64::from(block) * 5_000_000 + cell as u64;
+    Sample { at_ns, ..Sample::new(cell, block, Outcome::of([(metric, value)])) }
 }
 
 fn run(class: &str, node: &str, index: u32) -> Run {
     let cell = |runtime: &str, scenario: &str, params: Params, metric: Metric| Cell {
-        runtime: runtime.to_owned(),
-        scenario: scenario.to_owned(),
         params,
-        every: 1,
-        metrics: vec![metric],
-        skipped: None,
-        arm: None,
+        ..Cell::new(runtime, scenario, vec![metric])
     };
     let warm = || Params::new().with("cache", "warm");
     let idle = || Params::new().with("load", "idle");
@@ -188,17 +172,11 @@ fn run(class: &str, node: &str, index: u32) -> Run {
         labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     labels.insert("task".into(), format!("{index}/{HOSTS}"));
     Run {
-        schema: RUN_SCHEMA.into(),
         id: format!("synthetic-{node}"),
         started: "2026-03-01T10:15:00Z".into(),
-        isomark: env!("CARGO_PKG_VERSION").into(),
         argv: vec!["synthetic-fleet".into()],
-        plan: "synthetic".into(),
         seed: u64::from(index),
-        warmup: 0,
         blocks: BLOCKS,
-        precision: None,
-        cells,
         runtimes: runtimes.collect(),
         host: Host {
             name: node.to_owned(),
@@ -214,12 +192,9 @@ fn run(class: &str, node: &str, index: u32) -> Run {
             sha256: "5".repeat(64),
             target: "synthetic".into(),
             bytes: 1,
-            path: None,
-            note: None,
+            ..PayloadRecord::default()
         },
-        program: None,
-        part: None,
         labels,
-        binary_sha256: None,
+        ..Run::new("synthetic", cells)
     }
 }

@@ -5,44 +5,28 @@ use std::time::Duration;
 use criterion::BenchmarkGroup;
 use criterion::measurement::WallTime;
 use isomark_core::runtime::Program;
-use isomark_core::trial::DEFAULT_TASKS;
-use isomark_core::{Features, Image, Origin, Site, Spec};
-use isomark_engine::settle;
+use isomark_core::{Image, Site, Spec};
+use isomark_engine::Place;
 use isomark_runtimes::embedded;
 
 /// A bench's site; left clean when dropped.
 pub(crate) struct Ground {
-    pub(crate) site: Site,
+    place: Place,
 }
 
 impl Ground {
     pub(crate) fn new() -> Self {
-        let state = settle::state_dir();
-        settle::prepare(&state).expect("a state directory; see ISOMARK_STATE");
-        let _ = settle::settle(&state, false);
-        Self { site: Site::open(&state).expect("a site of its own") }
+        Self { place: Place::take().expect("a state directory; see ISOMARK_STATE") }
+    }
+
+    pub(crate) const fn site(&self) -> &Site {
+        self.place.site()
     }
 
     /// The payload with its wire in an instance of 128 MiB, provisioned in the runtime's cheapest way.
     pub(crate) fn spec(&self) -> Spec {
-        let image: Image = embedded::payload(&self.site).expect("the payload on disk");
-        Spec {
-            program: Program::payload(image),
-            memory: 128 << 20,
-            cpus: 1,
-            tasks: DEFAULT_TASKS,
-            origin: Origin::Fresh,
-            cpu: Features::default(),
-            provision: None,
-            huge_pages: true,
-            deadline: Duration::from_secs(60),
-        }
-    }
-}
-
-impl Drop for Ground {
-    fn drop(&mut self) {
-        let _ = settle::leave(&self.site);
+        let image: Image = embedded::payload(self.site()).expect("the payload on disk");
+        Spec::new(Program::payload(image))
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use isomark_core::runtime::{Program, Stdio};
-use isomark_core::trial::DEFAULT_TASKS;
 use isomark_core::{Ability, Error, Features, Identity, Image, Origin, Runtime, Spec, Usage, Variant};
 use isomark_engine::{host, settle};
 use isomark_runtimes::Shelf;
@@ -41,15 +40,12 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
     }
     let program = Program { image, name: name.clone(), args: rest.to_vec(), env, stdio: Stdio::Inherit };
     let spec = Spec {
-        program,
         memory: args.memory,
         cpus: host::cpus(),
-        tasks: DEFAULT_TASKS,
         origin,
         cpu,
-        provision: None,
-        huge_pages: true,
         deadline: args.deadline.unwrap_or(FOREVER),
+        ..Spec::new(program)
     };
     let usage = once(runtime.as_ref(), &spec);
     while asked.load(Ordering::Relaxed) {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use isomark_core::payload::{Class, Job, Probe, Reply};
-use isomark_core::runtime::{Origin, Program};
-use isomark_core::{Error, Features, Image, Instance, Runtime, Spec};
+use isomark_core::runtime::Program;
+use isomark_core::{Error, Image, Instance, Runtime, Spec};
 use isomark_runtimes::{Shelf, call_name, embedded, monitor_calls};
 use isomark_scenarios::{LAST_CALL, classes};
 use serde::Serialize;
@@ -131,17 +131,8 @@ fn of(runtime: &dyn Runtime, image: &Image) -> Result<Surface, Error> {
 }
 
 fn started(runtime: &dyn Runtime, image: &Image) -> Result<Box<dyn Instance>, Error> {
-    let spec = Spec {
-        program: Program::payload(image.clone()),
-        memory: 128 << 20,
-        cpus: 1,
-        tasks: 256,
-        origin: Origin::Fresh,
-        provision: None,
-        huge_pages: false,
-        deadline: DEADLINE,
-        cpu: Features::default(),
-    };
+    let spec =
+        Spec { huge_pages: false, deadline: DEADLINE, ..Spec::new(Program::payload(image.clone())) };
     runtime.prepare(&spec)?;
     let mut instance = runtime.create(&spec)?;
     instance.start()?;

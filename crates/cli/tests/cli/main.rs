@@ -16,6 +16,7 @@ mod density;
 mod elf;
 #[path = "../../../report/tests/english/mod.rs"]
 mod english;
+mod examples;
 mod exec;
 mod fleet;
 mod gate;

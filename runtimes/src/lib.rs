@@ -1,6 +1,26 @@
 //! The shelf: every way of running a payload, in the order reports show them.
 //!
 //! A new native runtime is one file or folder here and one line in [`shelf`].
+//!
+//! ```
+//! use isomark_core::payload::Job;
+//! use isomark_core::{Program, Site, Spec};
+//! use isomark_runtimes::{Shelf, embedded};
+//!
+//! # let state = std::env::temp_dir().join(format!("isomark-shelf-{}", std::process::id()));
+//! let site = Site::open(&state)?;
+//! let runtime = Shelf::open(&site, None)?.find(&"process".parse()?)?;
+//! let spec = Spec::new(Program::payload(embedded::payload(&site)?));
+//!
+//! runtime.prepare(&spec)?;
+//! let mut instance = runtime.create(&spec)?;
+//! instance.start()?;
+//! assert_eq!(instance.run(&Job::Echo(42))?.u64("token"), Ok(42));
+//! instance.stop()?;
+//! instance.remove()?;
+//! # std::fs::remove_dir_all(state).unwrap();
+//! # Ok::<(), isomark_core::Error>(())
+//! ```
 
 mod catalogue;
 pub mod embedded;
@@ -63,6 +83,11 @@ pub fn stanzas() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// Whether a stanza is one, without looking for what it names.
+///
+/// ```
+/// let refused = isomark_runtimes::check_stanza("mine.toml", "nmae = 'mine'").unwrap_err().to_string();
+/// assert!(refused.contains("mine.toml") && refused.contains("nmae"));
+/// ```
 ///
 /// # Errors
 /// [`Error::Input`] naming file, line and key.

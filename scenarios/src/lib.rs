@@ -1,6 +1,15 @@
 //! The shelf: every question that can be asked of a runtime, in the order reports answer them.
 //!
 //! A new scenario is one file here and one line in [`SHELF`]; a new shape of run is one file in `plans/`.
+//!
+//! ```
+//! use isomark_core::Params;
+//! use isomark_scenarios::{PLANS, SHELF};
+//!
+//! let startup = SHELF.iter().find(|scenario| scenario.name == "startup").unwrap();
+//! assert_eq!((startup.metrics)(&Params::new())[0].unit, "ns");
+//! assert!(PLANS.iter().any(|(name, _)| *name == "quick"));
+//! ```
 
 mod containment;
 mod creation;

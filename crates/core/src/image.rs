@@ -13,6 +13,13 @@ use crate::error::Error;
 pub const MAX_IMAGE: u64 = 256 << 20;
 
 /// A static ELF on disk.
+///
+/// ```
+/// use isomark_core::Image;
+///
+/// let refused = Image::open("/etc/passwd".as_ref()).unwrap_err().to_string();
+/// assert!(refused.contains("/etc/passwd") && refused.contains("not an ELF file"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     path: PathBuf,

@@ -2,6 +2,20 @@
 //!
 //! Everybody depends on this crate and it depends on the wire only. It measures through [`trial::Trial`] alone
 //! and writes results through [`store::Folder`] alone.
+//!
+//! ```
+//! use isomark_core::record::{Outcome, Sample};
+//! use isomark_core::store::parse_lines;
+//!
+//! let text = br#"{"cell":0,"block":3,"at_ns":7,"phases":[["start",88000]],"values":{"startup":88000.0}}
+//! "#;
+//! let samples: Vec<Sample> = parse_lines("samples.jsonl", &text[..])?;
+//! assert_eq!(samples[0].outcome, Outcome::of([("startup", 88_000.0)]));
+//! # Ok::<(), isomark_core::Error>(())
+//! ```
+//!
+//! Who writes a runtime implements [`Runtime`] and [`Instance`]; `examples/own-runtime.rs` is one. Who wants to time an
+//! instance asks a [`Trial`] for it; `examples/phases.rs` does.
 
 pub mod account;
 pub mod clock;

@@ -42,6 +42,14 @@ impl From<u64> for Value {
 }
 
 /// The parameters of a cell.
+///
+/// ```
+/// use isomark_core::Params;
+///
+/// let params = Params::new().with("memory", 64 << 20).with("cache", "warm");
+/// assert_eq!(params.number("memory"), Some(67_108_864));
+/// assert_eq!(params.to_string(), "cache=warm memory=67108864");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Params(BTreeMap<String, Value>);

@@ -16,6 +16,14 @@ use crate::record::Cell;
 const MOST: u32 = 10_000;
 
 /// Part `part` of `of`, counted from 1.
+///
+/// ```
+/// use isomark_core::partition::Partition;
+///
+/// let second: Partition = "2/3".parse().unwrap();
+/// let held: Vec<u32> = (0..7).filter(|block| second.holds(*block, 1)).collect();
+/// assert_eq!(held, [1, 4]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partition {
     /// Which part, from 1.

@@ -26,6 +26,22 @@ const MAX_LINE: usize = 1 << 20;
 const MAX_LINES: u64 = 1 << 30;
 
 /// A run's folder.
+///
+/// ```
+/// use isomark_core::Metric;
+/// use isomark_core::record::{Cell, Outcome, Run, Sample};
+/// use isomark_core::store::Folder;
+///
+/// # let dir = std::env::temp_dir().join(format!("isomark-folder-{}", std::process::id()));
+/// let run = Run::new("mine", vec![Cell::new("process", "startup", vec![Metric::time("startup")])]);
+/// let mut writer = Folder::create(&dir, &run)?.append()?;
+/// writer.sample(&Sample::new(0, 0, Outcome::of([("startup", 88_000.0)])))?;
+///
+/// let (folder, again) = Folder::open(&dir)?;
+/// assert_eq!((again, folder.samples()?.len()), (run, 1));
+/// # std::fs::remove_dir_all(dir).unwrap();
+/// # Ok::<(), isomark_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder(PathBuf);
 

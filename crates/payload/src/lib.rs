@@ -2,6 +2,16 @@
 //!
 //! One definition of jobs, replies, data and work counts is compiled into the payload and into the harness, so
 //! the two cannot disagree. Without the `program` feature this crate has no dependencies and no `unsafe`.
+//!
+//! ```
+//! use isomark_payload::{Job, Reply, answers, kernel};
+//!
+//! let job = Job::Echo(42);
+//! assert_eq!(job.to_string(), "echo token=42");
+//! assert!(answers::check(&job, &Reply::parse("done token=42").unwrap()).is_ok());
+//! assert!(answers::check(&job, &Reply::parse("done token=41").unwrap()).is_err());
+//! assert_eq!(kernel("dgemm").map(|kernel| kernel.work), Some("flop"));
+//! ```
 
 pub mod answers;
 pub mod canary;

@@ -98,6 +98,20 @@ impl<'r> Dataset<'r> {
     }
 
     /// Values of `metric` in two cells, block by block: (first cell, second cell).
+    ///
+    /// ```
+    /// use isomark_core::record::{Cell, Outcome, Run, Sample};
+    /// use isomark_report::Dataset;
+    ///
+    /// let cell = |runtime| Cell::new(runtime, "startup", Vec::new());
+    /// let run = Run::new("demo", vec![cell("process"), cell("mine")]);
+    /// let trial = |at, block, ns| Sample::new(at, block, Outcome::of([("startup", ns)]));
+    /// // In block 1 only one of them has a value: it has no partner.
+    /// let samples = [trial(0, 0, 80.0), trial(1, 0, 90.0), trial(0, 1, 81.0)];
+    /// let data = Dataset::new(&run, &samples, Vec::new())?;
+    /// assert_eq!(data.pairs(1, 0, "startup"), [(0, (90.0, 80.0))]);
+    /// # Ok::<(), isomark_core::Error>(())
+    /// ```
     #[must_use]
     pub fn pairs(&self, cell: usize, base: usize, metric: &str) -> Vec<(u32, (f64, f64))> {
         let series = |at: usize| self.cells.get(at).and_then(|c| c.series.get(metric));

@@ -3,17 +3,27 @@
 //! A pipeline of pure functions: samples → [`dataset::Dataset`] → [`summary::Summary`] → files. Only [`render`]
 //! touches a disk, and only through [`Folder::replace`] and [`Folder::take_away`]. This crate cannot start anything and never prints.
 //!
-//! ```no_run
-//! use isomark_core::store::Folder;
-//! use isomark_report::{Options, render, text};
-//!
-//! # fn demo() -> Result<(), isomark_core::Error> {
-//! let (folder, run) = Folder::open("bench-results/latest".as_ref())?;
-//! let summary = render(&folder, &run, &Options::default())?;
-//! let table: String = text::table(&summary);
-//! # Ok(())
-//! # }
 //! ```
+//! use isomark_core::Metric;
+//! use isomark_core::record::{Cell, Outcome, Run, Sample};
+//! use isomark_report::stats::verdict::Verdict;
+//! use isomark_report::{Dataset, summarise::summarise};
+//!
+//! let cell = |runtime| Cell::new(runtime, "startup", vec![Metric::time("startup")]);
+//! let run = Run::new("demo", vec![cell("process"), cell("mine")]);
+//! // 24 blocks, some slower than others; in each of them the second takes twice as long as the first.
+//! let trial = |at, block, ns| Sample::new(at, block, Outcome::of([("startup", ns)]));
+//! let block = |block: u32, ns: f64| [trial(0, block, ns), trial(1, block, 2.0 * ns)];
+//! let samples: Vec<Sample> = (0..24).flat_map(|at| block(at, 8e4 + f64::from(at % 5) * 1e3)).collect();
+//!
+//! let summary = summarise(&Dataset::new(&run, &samples, Vec::new())?);
+//! let versus = summary.cells[1].metrics[0].versus.as_ref().unwrap();
+//! assert_eq!((versus.ratio, versus.ci95), (Some(2.0), Some([2.0, 2.0])));
+//! assert_eq!((versus.verdict, versus.n), (Verdict::Slower, 24));
+//! # Ok::<(), isomark_core::Error>(())
+//! ```
+//!
+//! [`render`] does all of it for a stored run; `examples/enough.rs` asks one something that isomark does not.
 
 #![forbid(unsafe_code)]
 
@@ -86,6 +96,16 @@ impl Options {
 ///
 /// Writes `charts/*.png`, `report.html`, `samples.csv`, `summary.md` and, last, `summary.json`, and takes away pictures
 /// that an earlier rendering drew and this one does not. A run cut short gives the answers of a shorter run.
+///
+/// ```no_run
+/// use isomark_core::store::Folder;
+/// use isomark_report::{Options, render, text};
+///
+/// let (folder, run) = Folder::open("bench-results/latest".as_ref())?;
+/// let summary = render(&folder, &run, &Options::default())?;
+/// print!("{}", text::table(&summary));
+/// # Ok::<(), isomark_core::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::Input`] naming file and line of what cannot be read; otherwise what the host refused.

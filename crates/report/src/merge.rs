@@ -134,7 +134,18 @@ fn differs(one: &Run, other: &Run) -> Option<String> {
     apart.map(|at| format!("field cells[{at}] differs ({})", crate::gate::compare::name(&one.cells[at])))
 }
 
-/// Merges runs into a new folder.
+/// Merges runs into a new folder; [`fits`] says whether they can be.
+///
+/// ```no_run
+/// use isomark_report::gate::Stored;
+/// use isomark_report::merge::{fits, merge};
+///
+/// let runs = [Stored::open("monday".as_ref())?, Stored::open("tuesday".as_ref())?];
+/// if fits(&runs).is_ok() {
+///     merge(runs.into(), "both".as_ref())?;
+/// }
+/// # Ok::<(), isomark_core::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::Input`] if the folder holds a run already; otherwise what the host refused.

@@ -19,6 +19,13 @@ use crate::stats::verdict::{ENOUGH, Quantity};
 const HOPELESS: usize = 40;
 
 /// Half of the width that an interval may have.
+///
+/// ```
+/// use isomark_report::precision::Target;
+///
+/// assert_eq!("2 %".parse::<Target>().unwrap(), Target::Share(0.02));
+/// assert!("two".parse::<Target>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Target {
     /// Half the region of equivalence of each metric: 1 % for compute kernels, 5 % for times.

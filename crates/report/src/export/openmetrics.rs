@@ -11,6 +11,16 @@ use crate::fmt::clean;
 use crate::summary::{CellSummary, MetricSummary, Summary};
 
 /// The medians of a run with their intervals, as gauges.
+///
+/// ```
+/// use isomark_core::record::Run;
+/// use isomark_report::{Dataset, export::openmetrics::openmetrics, summarise::summarise};
+///
+/// let run = Run::new("demo", Vec::new());
+/// let text = openmetrics(&summarise(&Dataset::new(&run, &[], Vec::new())?));
+/// assert!(text.contains("plan=\"demo\"") && text.ends_with("# EOF\n"));
+/// # Ok::<(), isomark_core::Error>(())
+/// ```
 #[must_use]
 pub fn openmetrics(summary: &Summary) -> String {
     let mut families: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();

@@ -3,6 +3,41 @@
 //! isomark schedules nothing and stores nothing but folders. [`description`] says what is wanted, [`render()`] writes what a
 //! user submits with the engine's own client, [`collect()`] judges the folders that came back and believes no exit code,
 //! and [`report()`] keeps comparisons within a host and takes hosts as the replicas.
+//!
+//! ```
+//! use isomark_report::fleet::{Engine, Fleet, render, render::Plan};
+//!
+//! # let hash = "5".repeat(64);
+//! let text = format!("
+//!     name = 'nodes'
+//!     plan = 'quick'
+//!     seed = 7
+//!     time-limit = '30m'
+//!     results = '/shared/nodes'
+//!     isomark = {{ path = '/opt/isomark', sha256 = '{hash}' }}
+//!     [[class]]
+//!     label = 'metal'
+//!     replicas = 10
+//!     selector.slurm = {{ partition = 'bench' }}
+//! ");
+//! let fleet = Fleet::parse("fleet.toml", &text)?;
+//! let plan = Plan { name: "quick".into(), text: None };
+//! let files = render("fleet.toml", &fleet, &plan, Engine::Slurm)?;
+//! assert_eq!(files[0].name, "metal.sbatch");
+//! # Ok::<(), isomark_core::Error>(())
+//! ```
+//!
+//! And when the folders have come back:
+//!
+//! ```no_run
+//! use isomark_report::fleet::{collect, report, told};
+//!
+//! let found = collect("/shared/nodes".as_ref(), None)?;
+//! print!("{}", told(&found));
+//! found.write("/shared/nodes".as_ref(), "collected".as_ref())?;
+//! report("collected".as_ref(), None)?;
+//! # Ok::<(), isomark_core::Error>(())
+//! ```
 
 mod attempt;
 mod chart;

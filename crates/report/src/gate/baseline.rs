@@ -56,6 +56,19 @@ pub fn shelf(results: &Path) -> PathBuf {
 
 /// Adds runs to a baseline, making it if there is none of that name.
 ///
+/// ```
+/// use isomark_core::{record::Run, store::Folder};
+/// use isomark_report::gate::baseline;
+///
+/// # let results = std::env::temp_dir().join(format!("isomark-baseline-{}", std::process::id()));
+/// let dir = results.join("first");
+/// Folder::create(&dir, &Run::new("mine", Vec::new()))?;
+/// baseline::save(&results, "main", &[dir])?;
+/// assert_eq!(baseline::load(&results, "main", 5)?[0].run.plan, "mine");
+/// # std::fs::remove_dir_all(results).unwrap();
+/// # Ok::<(), isomark_core::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::Input`] for a name that is no file name, a run that is there already with other contents, or runs that
 /// cannot stand beside each other: another payload or another host.

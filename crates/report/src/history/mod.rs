@@ -117,6 +117,16 @@ pub struct Changed {
 
 /// The history of a folder. Brings the index up to date first.
 ///
+/// ```no_run
+/// use isomark_report::history::{Filter, history};
+///
+/// let found = history("bench-results".as_ref(), &Filter { last: 100, ..Filter::default() })?;
+/// for series in found.series.iter().filter(|series| !series.changes.is_empty()) {
+///     println!("{} of {} changed since {}", series.metric, series.runtime, series.changes[0].folder);
+/// }
+/// # Ok::<(), isomark_core::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::Input`] if the folder cannot be read; otherwise what the host refused.
 pub fn history(dir: &Path, filter: &Filter) -> Result<History, Error> {

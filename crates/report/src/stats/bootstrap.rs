@@ -15,6 +15,15 @@ pub const RESAMPLES: usize = 2000;
 ///
 /// `None` without pairs, or where the median of the base is not positive. No interval for n ≤ 5, where resampling
 /// pretends to know what five values cannot tell.
+///
+/// ```
+/// use isomark_report::stats::bootstrap::{RESAMPLES, ratio_of_medians};
+/// use isomark_report::stats::random::Random;
+///
+/// let pairs: Vec<(f64, f64)> = (10..30).map(|n| (2.0 * f64::from(n), f64::from(n))).collect();
+/// let found = ratio_of_medians(&pairs, RESAMPLES, &mut Random::named(42, "mine")).unwrap();
+/// assert_eq!((found.value, found.ci95), (2.0, Some([2.0, 2.0])));
+/// ```
 #[must_use]
 pub fn ratio_of_medians(pairs: &[(f64, f64)], resamples: usize, random: &mut Random) -> Option<Estimate> {
     let n = pairs.len();

@@ -25,6 +25,13 @@ pub struct Shift {
 }
 
 /// The location of one sample of paired differences, as if symmetric; `None` for no values.
+///
+/// ```
+/// use isomark_report::stats::hodges_lehmann::one_sample;
+///
+/// let shift = one_sample(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]).unwrap();
+/// assert!((shift.value - 4.0).abs() < 1e-9 && shift.ci95.is_some());
+/// ```
 #[must_use]
 pub fn one_sample(values: &[f64]) -> Option<Shift> {
     let all = sorted(values);

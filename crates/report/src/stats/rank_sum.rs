@@ -14,6 +14,14 @@ pub const EXACT: usize = 50;
 /// The test of two groups: its statistic is the number of pairs in which the value of `a` is larger, ties counting ½.
 ///
 /// `None` if a group is empty.
+///
+/// ```
+/// use isomark_report::stats::rank_sum::mann_whitney;
+///
+/// // The most extreme of the 20 ways to part six values, on either side.
+/// let test = mann_whitney(&[4.0, 5.0, 6.0], &[1.0, 2.0, 3.0]).unwrap();
+/// assert!((test.p - 0.1).abs() < 1e-12);
+/// ```
 #[must_use]
 pub fn mann_whitney(a: &[f64], b: &[f64]) -> Option<Test> {
     if a.is_empty() || b.is_empty() {

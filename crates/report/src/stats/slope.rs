@@ -24,6 +24,13 @@ pub struct Line {
 
 /// The line through `(x, y)` points; `None` unless two of them differ in x.
 ///
+/// ```
+/// use isomark_report::stats::slope::theil_sen;
+///
+/// let line = theil_sen(&[(0.0, 10.0), (1.0, 12.0), (2.0, 14.0), (3.0, 16.0), (4.0, 900.0)]).unwrap();
+/// assert_eq!((line.slope, line.intercept), (2.0, 10.0));
+/// ```
+///
 /// Exact up to 1000 points. Beyond, slopes are counted in O(n log n) and the answer is good to about 1e-9.
 #[must_use]
 pub fn theil_sen(points: &[(f64, f64)]) -> Option<Line> {

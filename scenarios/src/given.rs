@@ -63,6 +63,11 @@ pub(crate) fn check(scenario: &str, params: &Params, own: &[(&str, Is)]) -> Resu
     Ok(())
 }
 
+/// The parameters of a scenario that takes nothing beyond what every scenario hands on to the runtime.
+pub(crate) fn nothing(scenario: &str, params: &Params) -> Result<Params, Refusal> {
+    check(scenario, params, &[]).map(|()| params.clone())
+}
+
 /// The same parameters with a number between its bounds; `default` where the plan gives none.
 pub(crate) fn number(
     scenario: &str,
@@ -128,5 +133,10 @@ mod tests {
         refused(&Params::new().with("n", "big"), "n = big must be a number");
         let fine = Params::new().with("cache", "cold").with("n", 1).with("memory", 1 << 20);
         assert_eq!(check("s", &fine, &[("cache", Is::Word), ("n", Is::Number)]), Ok(()));
+        let common = Params::new().with("memory", 1 << 20);
+        assert_eq!(nothing("s", &common), Ok(common));
+        assert!(
+            matches!(nothing("s", &fine), Err(Refusal::Input(why)) if why.contains("s: parameter \"cache\""))
+        );
     }
 }

@@ -17,9 +17,9 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
-    given::check("program", params, &[])?;
+    let params = given::nothing("program", params)?;
     match bench.program {
-        Some(_) => Ok(params.clone()),
+        Some(_) => Ok(params),
         None => Err(Refusal::Input("program: no program is named; add --program 'CMD ARGS'".into())),
     }
 }

@@ -120,7 +120,7 @@ pub(crate) struct Run {
     /// Only these runtimes: SPECs as NAME[@BINARY][{key=value,...}], or "all" that are installed (the built-in ones by default)
     #[arg(long, env = "ISOMARK_RUNTIME", value_name = "A,B")]
     pub runtime: Vec<String>,
-    /// Only these scenarios
+    /// Only these scenarios; without --plan also those that the quick plan does not ask
     #[arg(long, env = "ISOMARK_SCENARIO", value_delimiter = ',', value_name = "X,Y")]
     pub scenario: Vec<String>,
     /// Blocks: trials of each cell (the plan's number by default)

@@ -2,6 +2,7 @@
 //!
 //! Everything that can be refused is refused before the folder is made; from then on whatever was measured is kept.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use isomark_engine::plan::Found;
 use isomark_engine::run::{End, Setup};
 use isomark_engine::{Elsewhere, date, host, interrupt::Interrupt};
 use isomark_report::precision::{Precision, Target};
+use isomark_scenarios::SHELF;
 
 use crate::exit;
 use crate::fault;
@@ -88,6 +90,7 @@ pub(crate) fn open(
         warmup: asked.warmup,
         blocks: asked.blocks,
         precision: asked.precision,
+        questions: questions(&cells),
         cells,
         runtimes,
         host,
@@ -104,6 +107,13 @@ pub(crate) fn open(
         point_latest(&id)?;
     }
     Ok((folder, run))
+}
+
+/// What the scenarios of these cells ask.
+fn questions(cells: &[Cell]) -> BTreeMap<String, String> {
+    let asked = |name: &str| cells.iter().any(|cell| cell.scenario == name);
+    let all = SHELF.iter().filter(|scenario| asked(scenario.name));
+    all.map(|scenario| (scenario.name.to_owned(), scenario.question.to_owned())).collect()
 }
 
 /// Ties a command to the folder of its run: whoever is refused the lock learns of it, and the ledger is kept there too.

@@ -46,6 +46,9 @@ pub struct Run {
     pub precision: Option<String>,
     /// The expanded plan.
     pub cells: Vec<Cell>,
+    /// What each of its scenarios asks, by the scenario's name: whoever reads the run need not know the scenario.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub questions: BTreeMap<String, String>,
     /// Runtimes that were asked for, in the order of the shelf.
     pub runtimes: Vec<RuntimeRecord>,
     /// The host.
@@ -83,6 +86,7 @@ impl Run {
             blocks: 1,
             precision: None,
             cells,
+            questions: BTreeMap::new(),
             runtimes: Vec::new(),
             host: Host::default(),
             payload: PayloadRecord::default(),

@@ -16,7 +16,7 @@ use crate::ranges;
 use crate::scoreboard::{Scoreboard, scoreboard};
 use crate::summary::{Figure, Summary};
 use crate::tables::{self, Table};
-use crate::words::{named, retold, say, tell};
+use crate::words::{find, named, retold, say, tell};
 
 /// The page.
 #[derive(Clone, Debug, Serialize)]
@@ -314,7 +314,7 @@ fn section(run: &Run, summary: &Summary, name: &str, charts: &[ChartView]) -> Se
     Section {
         scenario: fmt::clean(name),
         anchor: anchor(name),
-        question: question(name),
+        question: question(run, name),
         answer: unbroken(&answer),
         charts: mine.cloned().collect(),
         table: tables::headline(run, summary, name),
@@ -322,8 +322,10 @@ fn section(run: &Run, summary: &Summary, name: &str, charts: &[ChartView]) -> Se
     }
 }
 
-fn question(scenario: &str) -> String {
-    fmt::clean(&named("question", scenario))
+/// In the reader's language where it has one, else as the scenario itself asks, else its name.
+fn question(run: &Run, scenario: &str) -> String {
+    let asked = find("question", scenario).or_else(|| run.questions.get(scenario).cloned());
+    fmt::clean(&asked.unwrap_or_else(|| scenario.to_owned()))
 }
 
 /// Bytes of drawings that a page holds at most.

@@ -87,6 +87,7 @@ impl<'p> Plant<'p> {
             blocks: BLOCKS,
             precision: None,
             cells: Vec::new(),
+            questions: BTreeMap::new(),
             runtimes: Vec::new(),
             host,
             payload,

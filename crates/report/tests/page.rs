@@ -156,6 +156,7 @@ fn a_run_without_a_sample_says_so_everywhere() {
 #[test]
 fn a_scenario_that_nobody_knows_gets_a_table_and_a_chart() {
     let mut run = fixture::run(24);
+    run.questions.insert("unheard of".into(), format!("How many {HOSTILE}?"));
     let metrics = vec![Metric::rate("requests", "request"), Metric::size("queue")];
     run.cells = ["process", "microvm"]
         .map(|name| Cell {
@@ -193,6 +194,10 @@ fn a_scenario_that_nobody_knows_gets_a_table_and_a_chart() {
     assert_eq!((queue.ratio, queue.verdict.word()), (None, "equivalent"));
     let page = page(&run, &samples);
     assert!(page.contains("unheard-of.png") && page.contains("unheard of: requests"));
+    // Its question is the run's own, for no language has it; of words from outside it stays words.
+    assert!(page.contains("How many &lt;&#x2f;title&gt;") && !page.contains("alert(1)</script>"));
+    run.questions.clear();
+    assert!(!self::page(&run, &samples).contains("How many"));
 }
 
 #[test]

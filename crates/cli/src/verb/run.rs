@@ -2,7 +2,7 @@
 //!
 //! Everything that can be refused is refused before the folder is made; from then on whatever was measured is kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -126,7 +126,7 @@ fn begin<'a>(
     if cells.is_empty() {
         bail!(With(
             exit::NOTHING,
-            "the plan and the selection have no cell in common; see isomark list".into()
+            "the plan and the selection have no cell in common; see isomark list, or leave --plan out".into()
         ));
     }
     if let Some(why) = cells.iter().map(|c| c.skipped.as_ref()).collect::<Option<Vec<_>>>() {
@@ -244,16 +244,20 @@ fn resume<'a>(
     Ok(Prepared { folder, run, found, bench, elsewhere: Vec::new(), stored, budget: None })
 }
 
-/// The plan by name or file, with what the command line changes of it.
-fn plan(args: &args::Run, program: bool) -> Result<Plan, Error> {
-    let ask = Ask {
-        scenario: "program".into(),
+/// A scenario as it is asked when no plan says how: with its own defaults, in every block.
+fn plainly_asked(scenario: &str) -> Ask {
+    Ask {
+        scenario: scenario.into(),
         every: 1,
         catalogue: true,
         kinds: Vec::new(),
         controls: None,
-        params: std::collections::BTreeMap::new(),
-    };
+        params: BTreeMap::new(),
+    }
+}
+
+/// The plan by name or file, with what the command line changes of it.
+fn plan(args: &args::Run, program: bool) -> Result<Plan, Error> {
     // Who names a program and nothing else wants that program measured, as with hyperfine.
     let alone = program && args.plan.is_none() && args.scenario.is_empty();
     let mut plan = if alone {
@@ -269,8 +273,13 @@ fn plan(args: &args::Run, program: bool) -> Result<Plan, Error> {
     } else {
         load_plan(args.plan.as_deref().unwrap_or(DEFAULT_PLAN))?
     };
-    if program && !plan.ask.iter().any(|a| a.scenario == "program") {
-        plan.ask.push(ask);
+    // Who names a scenario and no plan wants it asked, whether the plan for everybody asks it or not.
+    let named = if args.plan.is_none() { &args.scenario[..] } else { &[] };
+    let named = named.iter().map(String::as_str).chain(program.then_some("program"));
+    for scenario in named {
+        if !plan.ask.iter().any(|ask| ask.scenario == scenario) {
+            plan.ask.push(plainly_asked(scenario));
+        }
     }
     plan.blocks = args.runs.unwrap_or(plan.blocks);
     if args.runs.is_some() {

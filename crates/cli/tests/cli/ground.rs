@@ -6,13 +6,11 @@ use std::process::Output;
 use std::time::Duration;
 
 use assert_cmd::Command;
+use isomark_core::{Kind, Site};
 use serde_json::Value;
 
 /// Bound against hangs; nothing here takes a tenth of it.
 const HANG: Duration = Duration::from_secs(120);
-
-/// What `isomark run` measures when no runtime is named.
-const MEASURED: [&str; 3] = ["process", "namespace", "microvm"];
 
 /// Says why a test does not run; fails instead if `ISOMARK_REQUIRE` names what is missing.
 macro_rules! skip {
@@ -98,14 +96,14 @@ impl Ground {
         serde_json::from_slice(&self.expect(&["list", "--format", "json"], 0).stdout).unwrap()
     }
 
-    /// Runtimes of isomark's own that can run here; those that cannot are skipped aloud.
+    /// Runtimes that `isomark run` measures when none is named, and that can run here; those that cannot are skipped aloud.
     pub(crate) fn runtimes(&self) -> Vec<String> {
         let listing = self.listing();
         let mut available = Vec::new();
         let runtimes = listing["runtimes"].as_array().unwrap();
         // Guests with an operating system are measured where they are named, by tests of their own.
-        let measured = |r: &&Value| r["name"].as_str().is_some_and(|name| MEASURED.contains(&name));
-        for runtime in runtimes.iter().filter(measured) {
+        let measured = measured();
+        for runtime in runtimes.iter().filter(|r| measured.contains(&text(&r["name"]))) {
             match runtime["status"].as_str() {
                 Some("available") => available.push(text(&runtime["name"])),
                 _ => skipped(&text(&runtime["name"]), &text(&runtime["reason"])),
@@ -129,6 +127,15 @@ impl Ground {
     pub(crate) fn sites(&self) -> Vec<PathBuf> {
         fs::read_dir(self.state()).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
     }
+}
+
+/// What `isomark run` measures when no runtime is named, in the order of the shelf.
+pub(crate) fn measured() -> Vec<String> {
+    let parent = tempfile::tempdir_in("/var/tmp").unwrap();
+    let site = Site::open(parent.path()).unwrap();
+    let all = isomark_runtimes::shelf(&site);
+    let measured = all.iter().filter(|runtime| runtime.kind() != Kind::Floor && !runtime.on_request());
+    measured.map(|runtime| runtime.name().to_owned()).collect()
 }
 
 fn is_ours(name: &str) -> bool {

@@ -100,6 +100,7 @@ fn bad_words_on_the_command_line() {
             (&["run", "--require", "dokcer"], 2, &["--require dokcer"]),
             (&["run", "--runtime", "process", "--require", "namespace"], 2, &["--require namespace"]),
             (&["run", "--plan", "smoke", "--scenario", "program"], 4, &["no cell in common", "isomark list"]),
+            (&["run", "--scenario", "program"], 2, &["program: no program is named", "--program 'CMD ARGS'"]),
             (&["list", "--format", "toml"], 2, &["toml"]),
             (&["completions", "elvsh"], 2, &["elvsh"]),
         ],

@@ -15,7 +15,8 @@ use isomark_core::record::{PayloadRecord, Run, Sample};
 use isomark_core::runtime::Role;
 use isomark_core::store::Folder;
 use isomark_core::{
-    Ability, Anatomy, Error, Exit, Identity, Instance, Kind, Phase, Runtime, Spec, Unavailable, Usage, account,
+    Ability, Anatomy, Error, Exit, Identity, Instance, Kind, Phase, Runtime, Spec, Unavailable, Usage,
+    account,
 };
 use isomark_engine::interrupt::Interrupt;
 use isomark_engine::plan::{Found, expand, select};

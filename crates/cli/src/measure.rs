@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use isomark_core::partition::Partition;
+use isomark_core::payload::data::SplitMix;
 use isomark_core::record::{
     Cell, Host, PayloadRecord, ProgramRecord, RUN_SCHEMA, Run, RuntimeRecord, Sample,
 };
@@ -233,8 +234,7 @@ fn free(id: &str) -> String {
 
 /// A seed that differs from run to run; stored, so that the run can be repeated.
 fn seed(now: i64) -> u64 {
-    isomark_engine::schedule::Rng::new(now.unsigned_abs() ^ (u64::from(std::process::id()) << 40)).next()
-        >> 32
+    SplitMix::new(now.unsigned_abs() ^ (u64::from(std::process::id()) << 40)).next() >> 32
 }
 
 fn file_safe(text: &str) -> String {

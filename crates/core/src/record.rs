@@ -202,7 +202,12 @@ impl PayloadRecord {
     /// What is stored of a payload that was built for `target`.
     #[must_use]
     pub fn of(image: &Image, target: &str) -> Self {
-        Self { sha256: image.sha256().to_owned(), target: target.to_owned(), bytes: image.bytes(), ..Self::default() }
+        Self {
+            sha256: image.sha256().to_owned(),
+            target: target.to_owned(),
+            bytes: image.bytes(),
+            ..Self::default()
+        }
     }
 }
 

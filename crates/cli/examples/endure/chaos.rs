@@ -11,8 +11,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use isomark_core::ledger;
+use isomark_core::payload::data::SplitMix;
 use isomark_core::store::Folder;
-use isomark_engine::schedule::Rng;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -76,8 +76,15 @@ pub(crate) fn chaos(seed: u64, count: u64, only: Option<&String>) -> Result<bool
     let before = Traces::look();
     println!("seed {seed}, runtimes {}; before: {}", runtimes.join(" "), before.counts());
     let marks = vec![ground.path("").display().to_string()];
-    let mut trial =
-        Trial { ground, rng: Rng::new(seed), runtimes, before, marks, tally: Tally::default(), last: None };
+    let mut trial = Trial {
+        ground,
+        rng: SplitMix::new(seed),
+        runtimes,
+        before,
+        marks,
+        tally: Tally::default(),
+        last: None,
+    };
     let mut turn = 0;
     while trial.tally.kills < count && turn < count * 3 + 20 {
         trial.turn(turn, Signal::SIGKILL)?;
@@ -100,7 +107,7 @@ pub(crate) fn chaos(seed: u64, count: u64, only: Option<&String>) -> Result<bool
 
 struct Trial {
     ground: Ground,
-    rng: Rng,
+    rng: SplitMix,
     runtimes: Vec<String>,
     before: Traces,
     marks: Vec<String>,

@@ -131,8 +131,7 @@ fn of(runtime: &dyn Runtime, image: &Image) -> Result<Surface, Error> {
 }
 
 fn started(runtime: &dyn Runtime, image: &Image) -> Result<Box<dyn Instance>, Error> {
-    let spec =
-        Spec { huge_pages: false, deadline: DEADLINE, ..Spec::new(Program::payload(image.clone())) };
+    let spec = Spec { huge_pages: false, deadline: DEADLINE, ..Spec::new(Program::payload(image.clone())) };
     runtime.prepare(&spec)?;
     let mut instance = runtime.create(&spec)?;
     instance.start()?;

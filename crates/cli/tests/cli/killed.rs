@@ -10,8 +10,8 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use isomark_core::payload::data::SplitMix;
 use isomark_core::store::Folder;
-use isomark_engine::schedule::Rng;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -133,7 +133,7 @@ fn a_killed_run_leaves_nothing_and_can_be_completed() {
     let ground = Ground::new();
     ground.runtimes();
     ground.write("long.toml", PLAN);
-    let (mut rng, mut so_far) = (Rng::new(9), 0);
+    let (mut rng, mut so_far) = (SplitMix::new(9), 0);
     // Early, where the folder and the site are being made, and then anywhere.
     let early = [3, 20, 60, 120];
     let later = (0..10).map(|_| 150 + rng.below(500) as u64).collect::<Vec<_>>();

@@ -12,7 +12,20 @@
 /// ```
 #[must_use]
 pub fn theil_sen(points: &[(f64, f64)]) -> Option<f64> {
-    let mut slopes = Vec::with_capacity(points.len() * points.len() / 2);
+    let slopes = slopes(points);
+    let middle = slopes.len() / 2;
+    match slopes.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(slopes[middle]),
+        _ => Some(f64::midpoint(slopes[middle - 1], slopes[middle])),
+    }
+}
+
+/// The slopes of all pairs of points that differ in `x`, in ascending order: what the median and its interval are taken
+/// from.
+#[must_use]
+pub fn slopes(points: &[(f64, f64)]) -> Vec<f64> {
+    let mut slopes = Vec::with_capacity(points.len() * points.len().saturating_sub(1) / 2);
     for (i, (x1, y1)) in points.iter().enumerate() {
         for (x2, y2) in &points[i + 1..] {
             if x1 != x2 {
@@ -20,13 +33,8 @@ pub fn theil_sen(points: &[(f64, f64)]) -> Option<f64> {
             }
         }
     }
-    slopes.sort_by(f64::total_cmp);
-    let middle = slopes.len() / 2;
-    match slopes.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(slopes[middle]),
-        _ => Some(f64::midpoint(slopes[middle - 1], slopes[middle])),
-    }
+    slopes.sort_unstable_by(f64::total_cmp);
+    slopes
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! By how much does y grow with x, without letting a few odd points decide?
 //!
-//! Theil–Sen: the median of the slopes of all pairs of points with different x, with the interval that Kendall's rank
-//! correlation gives (Sen 1968). Breaks down only when 29 % of the points are odd. The interval takes points for
-//! independent of each other.
+//! Theil–Sen: the median of the slopes of all pairs of points with different x (as scenarios take it,
+//! [`isomark_core::slope`]), with the interval that Kendall's rank correlation gives (Sen 1968). Breaks down only when
+//! 29 % of the points are odd. The interval takes points for independent of each other.
+
+use isomark_core::slope::slopes;
 
 use super::median::{median, sorted};
 use super::normal::Z_975;
@@ -42,15 +44,7 @@ pub fn theil_sen(points: &[(f64, f64)]) -> Option<Line> {
 type Found = (f64, Option<[f64; 2]>);
 
 fn written(points: &[(f64, f64)]) -> Option<Found> {
-    let mut slopes = Vec::with_capacity(points.len() * points.len().saturating_sub(1) / 2);
-    for (i, (x1, y1)) in points.iter().enumerate() {
-        for (x2, y2) in &points[i + 1..] {
-            if x1 != x2 {
-                slopes.push((y2 - y1) / (x2 - x1));
-            }
-        }
-    }
-    let slopes = sorted(&slopes);
+    let slopes = slopes(points);
     let ranks = ranks(points, slopes.len() as u64);
     let ci95 = ranks.and_then(|(low, high)| Some([*slopes.get(low as usize)?, *slopes.get(high as usize)?]));
     Some((median(&slopes)?, ci95))

@@ -7,11 +7,14 @@
     reason = "a failed unwrap fails the test; the exception for tests does not see helpers"
 )]
 
+#[path = "support/bzimage.rs"]
+mod bzimage;
 mod support;
 
 use std::path::Path;
 use std::process::Command;
 
+use bzimage::bzimage;
 use isomark_vmm::linux::sum::sum;
 use support::{kvm_works, skip};
 
@@ -42,23 +45,6 @@ fn boot_in(
         .unwrap();
     let story = std::fs::read_to_string(path("status")).unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned(), story)
-}
-
-/// Everything that a bzImage's header promises, and code that is none.
-fn bzimage() -> Vec<u8> {
-    let mut file = vec![0; 512 * 5 + 1600];
-    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0x1f1, &[4]);
-    put(0x1f4, &100_u32.to_le_bytes());
-    put(0x1fe, &0xaa55_u16.to_le_bytes());
-    put(0x202, b"HdrS");
-    put(0x206, &0x20f_u16.to_le_bytes());
-    put(0x211, &[1]);
-    put(0x234, &[1]);
-    put(0x236, &1_u16.to_le_bytes());
-    put(0x258, &(16_u64 << 20).to_le_bytes());
-    put(0x260, &(8_u32 << 20).to_le_bytes());
-    file
 }
 
 #[track_caller]

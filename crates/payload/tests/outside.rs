@@ -2,74 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy's exception for tests does not see the helpers of this file")]
 
-use isomark_payload::{Break, Class, Job, Probe, READY, Reply, Storm, answers, canary, job};
-use std::io::{BufRead, BufReader, Write};
+mod started;
+
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+
+use isomark_payload::{Break, Class, Job, Probe, Storm, canary, job};
+use started::Program;
 
 const HZ: u64 = 2_000_000_000;
-
-struct Program {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-    folder: tempfile::TempDir,
-}
-
-impl Program {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_isomark-payload"))
-            .current_dir(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        let mut program = Self { child, input, output, folder };
-        assert_eq!(program.line() + "\n", READY);
-        program
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    fn send(&mut self, job: &Job) {
-        self.input.as_mut().unwrap().write_all(format!("{job}\n").as_bytes()).unwrap();
-    }
-
-    #[track_caller]
-    fn answers(&mut self, job: &Job) -> Reply {
-        self.send(job);
-        let line = self.line();
-        let reply = Reply::parse(&line).unwrap_or_else(|e| panic!("{job}: {e}"));
-        answers::check(job, &reply).unwrap_or_else(|e| panic!("{job}: {e}"));
-        reply
-    }
-
-    /// Whether a probe sees.
-    #[track_caller]
-    fn sees(&mut self, probe: Probe) -> bool {
-        self.answers(&Job::Probe(probe)).u64("seen") == Ok(1)
-    }
-
-    /// The end of a payload whose job has no answer.
-    fn ends(mut self, job: &Job) -> ExitStatus {
-        self.send(job);
-        assert_eq!(self.line(), "", "no answer to {job}");
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let _ = self.child.wait();
-    }
-}
 
 fn children_of(pid: u32) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default()
@@ -88,9 +28,9 @@ fn a_storm_rages_between_its_reply_and_the_calm() {
     // One whose time is over tells so, and what was never begun cannot be calmed.
     program.answers(&Job::Storm { kind: Storm::Spin, most: 1, millis: 1, tsc_hz: 1000 });
     assert_eq!(program.answers(&Job::Calm).u64("over"), Ok(1));
-    program.send(&Job::Calm);
+    program.ask(&Job::Calm);
     assert!(program.line().starts_with("error calm"));
-    program.send(&Job::Storm { kind: Storm::Spin, most: 0, millis: 1, tsc_hz: HZ });
+    program.ask(&Job::Storm { kind: Storm::Spin, most: 0, millis: 1, tsc_hz: HZ });
     assert!(program.line().contains("leave no storm"));
 }
 
@@ -199,6 +139,6 @@ fn a_sweep_classes_every_number_and_the_program_lives_on() {
     assert_eq!(class(183), Class::Absent);
     assert_eq!(reply.u64("children"), Ok(1));
     program.answers(&Job::Echo(1));
-    program.send(&Job::Sweep { first: 0, last: 5000 });
+    program.ask(&Job::Sweep { first: 0, last: 5000 });
     assert!(program.line().contains("not 1 to 1024"));
 }

@@ -1,78 +1,10 @@
 //! The program over its pipes: ready, one answer per line whatever the line, leave at end of file.
 
-#![allow(clippy::unwrap_used, reason = "clippy's exception for tests does not see the helpers of this file")]
+mod started;
 
 use isomark_payload::wire::MAX_LINE;
-use isomark_payload::{Isa, Job, KERNELS, READY, Reply, answers};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
-struct Program {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-    // Where `write` leaves its file; removed at the end.
-    _folder: tempfile::TempDir,
-}
-
-impl Program {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_isomark-payload"))
-            .current_dir(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        let mut program = Self { child, input, output, _folder: folder };
-        assert_eq!(program.line() + "\n", READY);
-        program
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        assert_eq!(line.pop(), Some('\n'), "a whole line after {line:?}");
-        line
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        self.input.as_mut().unwrap().write_all(bytes).unwrap();
-    }
-
-    #[track_caller]
-    fn answers(&mut self, job: &Job) -> Reply {
-        self.send(format!("{job}\n").as_bytes());
-        let line = self.line();
-        assert!(line.len() < MAX_LINE);
-        let reply = Reply::parse(&line).unwrap_or_else(|e| panic!("{job}: {e}"));
-        answers::check(job, &reply).unwrap_or_else(|e| panic!("{job}: {e}"));
-        reply
-    }
-
-    #[track_caller]
-    fn refuses(&mut self, line: &[u8], with: &str) {
-        self.send(line);
-        let answer = self.line();
-        assert!(answer.starts_with("error ") && answer.contains(with), "{answer}");
-    }
-
-    /// Closes its input: no more lines, exit 0.
-    fn leaves(mut self) {
-        drop(self.input.take());
-        let mut rest = String::new();
-        self.output.read_to_string(&mut rest).unwrap();
-        assert_eq!((rest.as_str(), self.child.wait().unwrap().code()), ("", Some(0)));
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use isomark_payload::{Isa, Job, KERNELS};
+use started::Program;
 
 #[test]
 fn every_job_is_answered_rightly() {
@@ -137,7 +69,7 @@ fn a_flood_without_newlines_meets_a_bound_and_is_answered_once() {
 fn a_last_line_needs_no_newline() {
     let mut program = Program::start();
     program.send(b"echo token=9");
-    drop(program.input.take());
+    program.hang_up();
     assert_eq!(program.line(), "done token=9");
     program.leaves();
 }

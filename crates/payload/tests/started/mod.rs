@@ -3,7 +3,10 @@
 //! Dropped, its input ends and it is waited for, so that whatever it planted has gone with it.
 
 #![allow(dead_code, reason = "each test file uses its own part of it")]
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test; the exception for tests does not see helpers")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed unwrap fails the test; the exception for tests does not see helpers"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};

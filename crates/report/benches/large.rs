@@ -11,9 +11,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use isomark_core::Error;
-use isomark_core::record::Cell;
-use isomark_core::store::Folder;
-use isomark_report::{Options, render};
+use isomark_core::record::{Cell, Run};
+use isomark_core::store::{Folder, pretty};
+use isomark_report::{
+    Dataset, Options, charts, claims, controls, html, render, samples_csv, summarise, view,
+};
 
 const SAMPLES: usize = 200_000;
 
@@ -42,5 +44,39 @@ fn one(name: &str, wanted: fn(&Cell) -> bool) -> Result<(), Error> {
     render(&folder, &run, &Options::default())?;
     let (took, trials) = (before.elapsed(), folder.samples()?.len());
     println!("{trials} samples in {} blocks: {:.2} s, {}", run.blocks, took.as_secs_f64(), dir.display());
+    stages(&folder, &run)
+}
+
+/// The same again, stage by stage: what to look at when the whole takes longer than it did.
+fn stages(folder: &Folder, run: &Run) -> Result<(), Error> {
+    let mut from = Instant::now();
+    let mut told = Vec::new();
+    let mut stage = |name: &str| {
+        told.push(format!("{name} {:.2} s", from.elapsed().as_secs_f64()));
+        from = Instant::now();
+    };
+    let samples = folder.samples()?;
+    stage("read");
+    let data = Dataset::new(run, &samples, folder.blocks()?)?;
+    stage("group");
+    let controls = controls::controls(&data);
+    stage("controls (again in the summary)");
+    let mut summary = summarise::summarise(&data);
+    stage("summary");
+    summary.claims = claims::claims(&data)?;
+    stage("claims");
+    let drawn = charts::charts(&data, &summary);
+    stage("charts");
+    let page = html::html(&view::view(run, &summary, &drawn), None)?;
+    stage("page");
+    let bytes: usize =
+        drawn.iter().map(|chart| chart.png(&summary).map(|png| png.len())).sum::<Result<_, _>>()?;
+    stage("pictures");
+    let csv = samples_csv::samples_csv(run, &samples)?;
+    stage("csv");
+    let json = pretty(&summary)?;
+    stage("json");
+    let sizes = [controls.len(), page.len(), bytes, csv.len(), json.len()];
+    println!("  {}; controls, bytes of page, pictures, csv, json: {sizes:?}", told.join(", "));
     Ok(())
 }

@@ -103,7 +103,10 @@ pub fn quantity(unit: &str, value: f64, ci95: Option<[f64; 2]>) -> String {
 pub fn difference(unit: &str, apart: f64, ci95: Option<[f64; 2]>) -> String {
     let sign = if apart > 0.0 { "+" } else { "" };
     let text = quantity(unit, apart, ci95);
-    let points = text.strip_suffix(" %").filter(|_| unit == "share").map(|number| format!("{number} points"));
+    let points = text
+        .strip_suffix(" %")
+        .filter(|_| unit == "share")
+        .map(|number| format!("{number} {}", crate::words::named("unit", "points")));
     format!("{sign}{}", points.unwrap_or(text))
 }
 
@@ -112,7 +115,14 @@ pub fn difference(unit: &str, apart: f64, ci95: Option<[f64; 2]>) -> String {
 pub fn interval(unit: &str, value: f64, ci95: [f64; 2]) -> String {
     let scale = scale(unit, magnitude(value, Some(ci95)));
     let decimals = digits(&scale, value, Some(ci95));
-    format!("{}–{}", scale.write(ci95[0], decimals), scale.write(ci95[1], decimals))
+    between(&scale.write(ci95[0], decimals), &scale.write(ci95[1], decimals))
+}
+
+/// From one written number to another: `1.18–1.27`, and `-2.0…-0.1`, where a dash would be taken for a sign.
+#[must_use]
+pub fn between(from: &str, to: &str) -> String {
+    let dash = if from.starts_with('-') || to.starts_with('-') { '…' } else { '–' };
+    format!("{from}{dash}{to}")
 }
 
 /// What decides about the unit: the value, or the ends of its interval where it is zero.
@@ -171,6 +181,10 @@ fn plain(value: f64, decimals: usize) -> String {
 /// A message may hold terminal escapes, a host name anything. Markup is the business of whoever writes markup.
 #[must_use]
 pub fn clean(text: &str) -> String {
+    // Nearly all words are harmless as they are, and there are millions of them in a large run.
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text.to_owned();
+    }
     let one = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
@@ -253,7 +267,7 @@ mod tests {
         assert_eq!(ratio_interval(11.2, [0.031, 36.4]), "0.03–36");
         // Zero has no unit of its own; its interval has.
         check("byte", 0.0, Some([-39_680.0, 930_523.0]), "0 KiB");
-        assert_eq!(interval("byte", 0.0, [-39_680.0, 930_523.0]), "-39–909");
+        assert_eq!(interval("byte", 0.0, [-39_680.0, 930_523.0]), "-39…909");
         check("byte", 0.0, Some([0.0, 0.0]), "0 B");
     }
 

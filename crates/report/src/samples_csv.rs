@@ -4,7 +4,7 @@
 //! a value would be. Column `arm` is empty but for variants (`a`, `b`) and controls (`again`, `+5 %`): who asks for a
 //! runtime's own values leaves controls out.
 
-use isomark_core::record::{Outcome, Run, Sample};
+use isomark_core::record::{Cell, Outcome, Run, Sample};
 use isomark_core::{Error, Phase};
 
 use crate::fmt::clean;
@@ -36,32 +36,48 @@ const HEADER: [&str; 15] = [
 pub fn samples_csv(run: &Run, samples: &[Sample]) -> Result<Vec<u8>, Error> {
     let mut csv = csv::Writer::from_writer(Vec::with_capacity(samples.len() * 128));
     csv.write_record(HEADER).map_err(fail)?;
+    let heads: Vec<Head> = run.cells.iter().map(Head::of).collect();
     for (line, sample) in samples.iter().enumerate() {
-        if sample.cell >= run.cells.len() {
+        let (Some(cell), Some(head)) = (run.cells.get(sample.cell), heads.get(sample.cell)) else {
             let line = line + 1;
             return Err(Error::Input(format!(
                 "samples.jsonl line {line}: no cell {} in run.json",
                 sample.cell
             )));
-        }
-        rows(run, sample, &mut csv).map_err(fail)?;
+        };
+        rows(cell, head, sample, &mut csv).map_err(fail)?;
     }
     csv.into_inner().map_err(|e| Error::os("write CSV", e.into_error()))
+}
+
+/// What all rows of a cell share.
+struct Head {
+    runtime: String,
+    scenario: String,
+    params: String,
+    arm: String,
+}
+
+impl Head {
+    fn of(cell: &Cell) -> Self {
+        Self {
+            runtime: clean(&cell.runtime),
+            scenario: clean(&cell.scenario),
+            params: clean(&cell.params.to_string()),
+            arm: cell.arm.as_ref().map_or(String::new(), |arm| clean(&arm.label)),
+        }
+    }
 }
 
 fn fail(e: csv::Error) -> Error {
     Error::os("write CSV", std::io::Error::other(e))
 }
 
-fn rows(run: &Run, sample: &Sample, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error> {
-    let cell = &run.cells[sample.cell];
-    let (runtime, scenario, params) =
-        (clean(&cell.runtime), clean(&cell.scenario), clean(&cell.params.to_string()));
+fn rows(cell: &Cell, of: &Head, sample: &Sample, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error> {
     let (block, at) = (sample.block.to_string(), sample.at_ns.to_string());
     let warmup = if sample.warmup { "true" } else { "false" };
-    let arm = cell.arm.as_ref().map_or(String::new(), |arm| clean(&arm.label));
-    let head = [&*runtime, &*scenario, &*params, &*block, warmup, &*at];
-    let mut row = |tail: [&str; 8]| csv.write_record(head.into_iter().chain(tail).chain([&*arm]));
+    let head = [&*of.runtime, &*of.scenario, &*of.params, &*block, warmup, &*at];
+    let mut row = |tail: [&str; 8]| csv.write_record(head.into_iter().chain(tail).chain([&*of.arm]));
     match &sample.outcome {
         Outcome::Values(values) => {
             for (name, value) in values {

@@ -206,8 +206,9 @@ fn value(part: &PartOutcome, layer: &LayerOutcome, several: bool) -> Option<Valu
         if several { format!("{}{}", data(&part.about), say("list.comma")) } else { String::new() };
     what.push_str(&data(&layer.name));
     what.push_str(&format!(" ({})", fmt::clean(&layer.runtimes.join(", "))));
-    if let Some(against) = &layer.against {
-        what.push_str(&tell("claims.against", &[("layer", against)]));
+    // By the name that stands in all tables; the layer's own is for reasons.
+    if let Some(against) = point.against.as_ref().or(layer.against.as_ref()) {
+        what.push_str(&tell("claims.against", &[("layer", &fmt::clean(against))]));
     }
     Some(ValueView {
         value: claim_words::spread(layer),

@@ -338,7 +338,10 @@ fn with_interval(ratio: f64, ci95: Option<[f64; 2]>) -> String {
 
 fn parameter(cell: &CellSummary, key: &str) -> Entry {
     match cell.params.get(key) {
-        Some(value) => Entry::words(fmt::clean(&value.to_string())),
+        Some(Value::Number(number)) => {
+            Entry::number(crate::charts::params::value(key, &Value::Number(*number)), *number as f64)
+        }
+        Some(value) => Entry::words(crate::charts::params::value(key, value)),
         None => Entry::words("–"),
     }
 }

@@ -257,9 +257,24 @@ fn anchor(scenario: &str) -> String {
     format!("s-{}", charts::file_name(scenario))
 }
 
+/// The rows, and their notes in the order of the questions.
 fn rows(summary: &Summary) -> (Vec<RowView>, Vec<String>) {
+    let headline = &summary.headline;
+    let why = |at: usize, row: &crate::summary::Row| {
+        let figure = row.figures.get(at)?.as_ref()?;
+        let equal = || by_size(summary, &row.runtime, &headline.columns.get(at)?.scenario, figure);
+        figure.why.clone().or_else(equal).map(|why| fmt::clean(&why))
+    };
     let mut notes = Vec::new();
-    let mut one = |row: &crate::summary::Row| RowView {
+    for (at, row) in (0..headline.columns.len()).flat_map(|at| headline.rows.iter().map(move |row| (at, row)))
+    {
+        tables::number_of(&mut notes, &why(at, row).unwrap_or_default());
+    }
+    let note = |at: usize, row: &crate::summary::Row| {
+        let why = why(at, row);
+        notes.iter().position(|note| Some(note) == why.as_ref()).map_or(0, |place| place + 1)
+    };
+    let one = |row: &crate::summary::Row| RowView {
         runtime: fmt::clean(&row.runtime),
         ink: ink(summary, &row.runtime),
         kind: named("kind", row.kind.word()),
@@ -267,15 +282,12 @@ fn rows(summary: &Summary) -> (Vec<RowView>, Vec<String>) {
         figures: row
             .figures
             .iter()
-            .zip(&summary.headline.columns)
-            .map(|(f, column)| {
-                let Some(f) = f else { return nothing() };
-                let why = f.why.clone().or_else(|| by_size(summary, &row.runtime, &column.scenario, f));
-                figure(f, tables::number_of(&mut notes, &why.as_deref().map(fmt::clean).unwrap_or_default()))
-            })
+            .enumerate()
+            .map(|(at, f)| f.as_ref().map_or_else(nothing, |f| figure(f, note(at, row))))
             .collect(),
     };
-    (summary.headline.rows.iter().map(&mut one).collect(), notes)
+    let rows = headline.rows.iter().map(one).collect();
+    (rows, notes)
 }
 
 /// Why a figure counts as equal although its ratio does not look like it.
@@ -329,7 +341,7 @@ fn question(run: &Run, scenario: &str) -> String {
 }
 
 /// Bytes of drawings that a page holds at most.
-const DRAWINGS: usize = 700 << 10;
+const DRAWINGS: usize = 900 << 10;
 /// Bytes from which on a drawing is not made a second time for telephones: there it is moved sideways.
 const ONCE: usize = 40 << 10;
 

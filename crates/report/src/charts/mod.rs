@@ -166,8 +166,15 @@ fn by_params<'s>(cells: &[&'s CellSummary]) -> Vec<(String, Vec<&'s CellSummary>
             None => all.push((&cell.params, vec![cell])),
         }
     }
+    // What only some runtimes can do stands behind what all of them do.
+    all.sort_by_key(|(params, _)| of_another_origin(params));
     let headings = params::headings(&all.iter().map(|(params, _)| *params).collect::<Vec<_>>());
     headings.into_iter().zip(all).map(|(heading, (_, cells))| (heading, cells)).collect()
+}
+
+/// Whether a cell's instances come from a snapshot or a pool.
+fn of_another_origin(params: &Params) -> bool {
+    !matches!(params.text("origin"), None | Some("fresh"))
 }
 
 /// Smallest and largest n of some metrics in words: `n = 24`, `n = 20–24`.

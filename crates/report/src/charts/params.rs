@@ -37,6 +37,15 @@ fn word(key: &str, value: &Value) -> String {
     }
 }
 
+/// The value of a parameter, as a column that has its name shows it.
+#[must_use]
+pub fn value(key: &str, value: &Value) -> String {
+    match (key, value) {
+        ("memory", Value::Number(bytes)) => size(*bytes),
+        _ => fmt::clean(&value.to_string()),
+    }
+}
+
 /// A size that was asked for: whole units, for it was written so.
 fn size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
@@ -68,6 +77,8 @@ mod tests {
         assert_eq!(words(&params), "warm page cache, 32 MiB of memory, for 40 ms");
         assert_eq!(words(&Params::new().with("memory", 1_000_000).with("x", "y")), "977 KiB of memory, x y");
         assert_eq!(words(&Params::new().with("memory", 1 << 40)), "1024 GiB of memory");
+        assert_eq!(value("memory", &Value::Number(512 << 20)), "512 MiB");
+        assert_eq!(value("n", &Value::Number(4096)), "4096");
     }
 
     #[test]

@@ -53,9 +53,12 @@ pub(super) fn wrapped(words: &str, room: f64, size: f64, weight: Weight) -> Vec<
 /// A word in the pieces between which a line may end, each with what stands before it.
 fn pieces(word: &str) -> Vec<(&'static str, String)> {
     let mut all = vec![(" ", String::new())];
-    let mut chinese = false;
+    let (mut chinese, mut opened) = (false, false);
     for letter in word.chars() {
-        let breaks = letters::breaks_before(letter) || (chinese && letter.is_ascii_alphanumeric());
+        let breaks =
+            !opened && (letters::breaks_before(letter) || (chinese && letter.is_ascii_alphanumeric()));
+        // What opens stands with what it opens.
+        opened = matches!(letter, '（' | '《' | '「' | '『');
         match all.last_mut() {
             Some((_, piece)) if !breaks || piece.is_empty() => piece.push(letter),
             _ => all.push(("", letter.to_string())),
@@ -76,5 +79,6 @@ mod tests {
         assert_eq!(lines("one two", 30.0), ["one", "two"]);
         assert_eq!(lines("运行时，运行时。", 40.0), ["运行", "时，运", "行时。"]);
         assert_eq!(lines("95 % 区间。", 400.0), ["95 % 区间。"]);
+        assert_eq!(lines("运行（时）", 44.0), ["运行", "（时）"]);
     }
 }

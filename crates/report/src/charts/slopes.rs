@@ -72,7 +72,8 @@ fn quantity_panels(data: &Dataset<'_>, summary: &Summary, quantity: (&str, &str,
     let wanted = |cell: &Cell| {
         cell.scenario == "memory" && !is_control(cell) && cell.params.number("instances").is_some()
     };
-    let cells: Vec<usize> = (0..data.run.cells.len()).filter(|at| wanted(&data.run.cells[*at])).collect();
+    let mut cells: Vec<usize> = (0..data.run.cells.len()).filter(|at| wanted(&data.run.cells[*at])).collect();
+    cells.sort_by_key(|at| super::of_another_origin(&data.run.cells[*at].params));
     let params: Vec<_> = cells.iter().map(|at| &data.run.cells[*at].params).collect();
     let headings = super::params::headings(&params);
     let found = cells.iter().zip(headings);

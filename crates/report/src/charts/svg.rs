@@ -73,8 +73,7 @@ fn element(out: &mut String, item: &Item) {
     let alpha =
         if item.alpha < 1.0 { format!(r#" opacity="{}""#, number(item.alpha)) } else { String::new() };
     let told = item.tip.as_deref().map(escape);
-    let value = told.as_ref().map_or_else(String::new, |told| format!(r#" data-value="{told}""#));
-    let _ = write!(out, r#"<{name} class="{}" {attributes}{alpha}{value}"#, class(item.ink));
+    let _ = write!(out, r#"<{name} class="{}" {attributes}{alpha}"#, class(item.ink));
     let words = if let Mark::Text { words, .. } = &item.mark { escape(words) } else { String::new() };
     match told {
         Some(told) => _ = write!(out, "><title>{told}</title>{words}</{name}>"),
@@ -161,7 +160,6 @@ mod tests {
             text.contains(r#"<g data-runtime="a&quot;b"><text "#) && text.ends_with("</g></svg>"),
             "{text}"
         );
-        assert!(text.contains(r#" data-value="&quot;x&quot;">"#), "{text}");
         assert!(text.contains("<title>&quot;x&quot;</title>&lt;b&gt;&amp;</text>"), "{text}");
         assert_eq!([number(-0.001), number(2.0), number(1.239)], ["0", "2", "1.24"]);
     }

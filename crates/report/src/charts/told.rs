@@ -5,7 +5,7 @@
 
 use super::axis::Axis;
 use super::letters;
-use super::scene::{Anchor, Ink, Scene, Style, Weight};
+use super::scene::{Ink, Scene, Style, Weight};
 use crate::words::{comma, say, tell};
 
 /// Height of a box.
@@ -47,18 +47,7 @@ pub fn lane(scene: &mut Scene, axis: &Axis, steps: &[Step], [left, right, top]: 
     }
     let base = top + HIGH - 4.0;
     let style = Style::new(Ink::Muted).size(SIZE);
-    let named: Vec<&Stretch<'_>> = stretches.iter().filter(|one| fits(one)).collect();
-    // Names under their boxes; where only one finds room, the longest steps in a line tell more.
-    if named.len() > 1 {
-        for one in named {
-            let (middle, name) = (f64::midpoint(one.from, one.to), &*one.steps[0].name);
-            let room = letters::room(name, SIZE, Weight::Regular);
-            scene.rect([middle - room / 2.0, base - SIZE * 0.95, room, SIZE * 1.35], 0.0, Ink::Paper);
-            scene.text((middle, base), name, style.anchor(Anchor::Middle));
-        }
-    } else {
-        scene.heading((left, base), &longest(steps, right - left), style);
-    }
+    scene.heading((left, base), &longest(steps, right - left), style);
     top + HIGH
 }
 
@@ -80,11 +69,6 @@ fn stretches<'s>(axis: &Axis, steps: &'s [Step]) -> Vec<Stretch<'s>> {
     all
 }
 
-/// Whether the name of a step stands under its own box and under no other's.
-fn fits(one: &Stretch<'_>) -> bool {
-    one.steps.len() == 1 && letters::room(&one.steps[0].name, SIZE, Weight::Regular) + 6.0 < one.to - one.from
-}
-
 fn tip(one: &Stretch<'_>) -> String {
     let told = one.steps.iter().map(|step| format!("{} {}", step.name, step.since));
     tell("chart.told", &[("steps", &comma(&told.collect::<Vec<_>>()))])
@@ -103,7 +87,9 @@ fn longest(steps: &[Step], room: f64) -> String {
     let mut text = String::new();
     for (_, step) in lengths {
         parts.push(format!("{} {}", step.name, step.since));
-        let longer = tell("chart.told_longest", &[("steps", &comma(&parts))]);
+        let all = parts.len() == steps.len();
+        let key = if all { "chart.told" } else { "chart.told_longest" };
+        let longer = tell(key, &[("steps", &comma(&parts))]);
         if letters::room(&longer, SIZE, Weight::Regular) > room {
             break;
         }

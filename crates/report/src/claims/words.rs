@@ -34,7 +34,7 @@ pub fn interval(point: &PointOutcome) -> Option<String> {
         "%" | "points" => {
             let (value, [low, high]) = (100.0 * point.value.0, ci95.map(|x| 100.0 * x));
             let digits = digits(value, Some([low, high]));
-            format!("{low:.digits$}–{high:.digits$}")
+            fmt::between(&format!("{low:.digits$}"), &format!("{high:.digits$}"))
         }
         unit => fmt::interval(unit, point.value.0, ci95),
     })
@@ -47,7 +47,7 @@ pub fn amount(unit: &str, value: f64, ci95: Option<[f64; 2]>) -> String {
         "×" | "ratio" => fmt::ratio(value, ci95),
         "%" | "points" => {
             let (value, ci95) = (100.0 * value, ci95.map(|ci| ci.map(|x| 100.0 * x)));
-            format!("{value:.*} {unit}", digits(value, ci95))
+            format!("{value:.*} {}", digits(value, ci95), named("unit", unit))
         }
         _ => fmt::quantity(unit, value, ci95),
     }

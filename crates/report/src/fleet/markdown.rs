@@ -7,7 +7,7 @@ use super::summary::FleetSummary;
 use super::words;
 use crate::fmt::clean;
 use crate::markdown::escape;
-use crate::words::{named, retold, say, tell};
+use crate::words::{data, named, retold, say, tell};
 
 /// `summary.md` of a fleet.
 pub(super) fn markdown(summary: &FleetSummary) -> String {
@@ -64,7 +64,7 @@ fn claims(out: &mut String, summary: &FleetSummary) {
         let cells = summary.classes.iter().zip(row);
         let cells: Vec<String> =
             cells.map(|(class, claim)| claim.map_or("~".into(), |c| words::claim(c, class.hosts))).collect();
-        let _ = writeln!(out, "| {} | {} |", escape(title), cells.join(" | "));
+        let _ = writeln!(out, "| {} | {} |", escape(&data(title)), cells.join(" | "));
     }
 }
 

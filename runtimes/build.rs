@@ -103,7 +103,9 @@ fn build(root: &Path, target: &str, dir: &Path) {
         .arg(root.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        // Compiled in pieces, as a developer may have it, the payload would be another one.
+        .env("CARGO_INCREMENTAL", "0");
     // What the outer build was told about codegen, linting and coverage is not for these two.
     for (name, _) in env::vars() {
         let codegen = name.starts_with("CARGO_PROFILE_") || name.starts_with("CARGO_TARGET_X86_64");

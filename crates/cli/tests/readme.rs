@@ -83,7 +83,7 @@ fn a_run_is_recorded_and_again_without_a_change() {
     // A run folder, as far as the script looks at one.
     let run = at("run");
     fs::create_dir_all(run.join("charts")).unwrap();
-    for picture in ["layers.png", "startup-phases.png"] {
+    for picture in ["layers.png", "trade-off.png"] {
         fs::copy(at("docs/readme").join(picture), run.join("charts").join(picture)).unwrap();
     }
     fs::copy(at("docs/readme/summary.md"), run.join("summary.md")).unwrap();

@@ -16,9 +16,11 @@ use crate::view::View;
 use crate::words;
 
 /// Files of the look, by name.
-const BUILT_IN: [(&str, &str); 18] = [
+const BUILT_IN: [(&str, &str); 20] = [
     ("macros.html", include_str!("../../../report-templates/macros.html")),
     ("words.html", include_str!("../../../report-templates/words.html")),
+    ("head.html", include_str!("../../../report-templates/head.html")),
+    ("plain.html", include_str!("../../../report-templates/plain.html")),
     ("bar.html", include_str!("../../../report-templates/bar.html")),
     ("contents.html", include_str!("../../../report-templates/contents.html")),
     ("run.html", include_str!("../../../report-templates/run.html")),

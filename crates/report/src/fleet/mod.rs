@@ -30,12 +30,13 @@
 //! And when the folders have come back:
 //!
 //! ```no_run
+//! use isomark_report::Options;
 //! use isomark_report::fleet::{collect, report, told};
 //!
 //! let found = collect("/shared/nodes".as_ref(), None)?;
 //! print!("{}", told(&found));
 //! found.write("/shared/nodes".as_ref(), "collected".as_ref())?;
-//! report("collected".as_ref(), None)?;
+//! report("collected".as_ref(), &Options::default())?;
 //! # Ok::<(), isomark_core::Error>(())
 //! ```
 

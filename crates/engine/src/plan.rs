@@ -2,7 +2,7 @@
 //!
 //! Whatever cannot run here is a skipped cell with its reason and remedy; nothing disappears silently.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use isomark_core::record::{Cell, RuntimeRecord, Skip};
 use isomark_core::{
@@ -193,9 +193,13 @@ pub fn expand(
             let kind = ask.kinds.is_empty() || ask.kinds.contains(&runtime.kind());
             !selection.runtimes.is_empty() || kind && (ask.catalogue || !runtime.of_catalogue())
         };
+        // A kernel without vectors settles every path to one: what an ask comes to twice is measured once.
+        let mut told = BTreeSet::new();
         for params in product(&ask.params) {
             for runtime in found.iter().filter(asked) {
-                add(&mut cells, of_runtime(ask, scenario, &params, runtime, bench)?, ask, runtime)?;
+                let mut more = of_runtime(ask, scenario, &params, runtime, bench)?;
+                more.retain(|cell| told.insert((cell.runtime.clone(), cell.params.to_string())));
+                add(&mut cells, more, ask, runtime)?;
             }
         }
     }
@@ -285,7 +289,6 @@ fn each_provision(params: &Params, found: &Found<'_>) -> Vec<Params> {
     }
 }
 
-/// Every combination of the listed values, the last key changing fastest.
 /// Most sets of parameters that a plan may stand for: lists multiply, and a short file could ask for more than there is
 /// memory.
 pub const MOST_CELLS: usize = 10_000;
@@ -301,6 +304,7 @@ pub fn size(plan: &Plan) -> usize {
     plan.ask.iter().map(product).fold(0, usize::saturating_add)
 }
 
+/// Every combination of the listed values, the last key changing fastest.
 fn product(params: &BTreeMap<String, Values>) -> Vec<Params> {
     params.iter().fold(vec![Params::new()], |so_far, (key, values)| {
         let values = match values {

@@ -632,6 +632,26 @@ fn the_catalogue_is_left_out_only_where_the_plan_says_so_and_nobody_names_it() {
 }
 
 #[test]
+fn what_an_ask_comes_to_twice_is_measured_once() {
+    let log = Log::default();
+    let (a, b) = (Scripted::new("a", &log), Scripted::new("b", &log));
+    let found = [Found::probe(&a as &dyn Runtime), Found::probe(&b)];
+    // One of them has no use for the path, and settles each to the same.
+    let path = |params: &isomark_core::Params, _: &Bench| {
+        let plain = params.text("kernel") == Some("plain");
+        Ok(if plain { params.clone().with("isa", "baseline") } else { params.clone() })
+    };
+    let scenarios = [Scenario { settle: path, ..scenario("life", life) }];
+    let ask = "[[ask]]\nscenario='life'\nparams={ kernel=['plain','wide'], isa=['auto','avx2'] }\n";
+    let dir = tempfile::tempdir().unwrap();
+    for (asks, cells) in [(1, 6), (2, 12)] {
+        let plan = Plan::parse("test", &format!("name='t'\nblocks=1\n{}", ask.repeat(asks))).unwrap();
+        let all = expand(&plan, &found, &scenarios, &Selection::default(), &bench(dir.path())).unwrap();
+        assert_eq!(all.len(), cells, "{asks}: an ask of its own is asked on purpose");
+    }
+}
+
+#[test]
 fn a_plan_names_the_kinds_that_it_asks_unless_somebody_names_a_runtime() {
     let log = Log::default();
     let a = Scripted::new("a", &log);

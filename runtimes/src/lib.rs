@@ -39,10 +39,11 @@ pub mod uml;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use isomark_core::nearest::meant;
 use isomark_core::{Error, Kind, Runtime, Site, Variant};
 
 use catalogue::Stanza;
-use external::{External, nearest};
+use external::External;
 pub use guest::Kernels;
 
 /// What the user may say about runtimes before they are made.
@@ -220,11 +221,8 @@ impl<'s> Shelf<'s> {
             }
             names.push(runtime.name().to_owned());
         }
-        let like = nearest(name, names.iter().map(String::as_str)).unwrap_or_default();
-        let all = names.join(", ");
-        Err(Error::Input(format!(
-            "runtime {name:?} is not on the shelf; did you mean {like:?}? There are {all}"
-        )))
+        let (meant, all) = (meant(name, names.iter().map(String::as_str)), names.join(", "));
+        Err(Error::Input(format!("runtime {name:?} is not on the shelf; {meant}known: {all}")))
     }
 }
 

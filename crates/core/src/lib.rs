@@ -25,6 +25,7 @@ pub mod features;
 pub mod image;
 pub mod ledger;
 pub mod metric;
+pub mod nearest;
 pub mod params;
 pub mod partition;
 pub mod phase;

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use isomark_core::nearest::meant;
 use isomark_core::{
     Ability, Error, Identity, Instance, Kind, Phase, Runtime, Site, Spec, Unavailable, Variant,
 };
@@ -295,37 +296,14 @@ fn choose(stanza: &Stanza, given: &BTreeMap<String, String>) -> Result<BTreeMap<
 }
 
 fn unknown_parameter(of: &str, name: &str, allowed: &Allowed<'_>) -> String {
-    match nearest(name, allowed.keys().copied()) {
-        None => format!("runtime {of} has no parameter {name:?}: it has none at all"),
-        Some(nearest) => {
-            let one = |(name, (about, words)): (&&str, &(&str, Vec<&str>))| {
-                format!("{name}={} ({about})", words.join("|"))
-            };
-            let all = allowed.iter().map(one).collect::<Vec<_>>().join(", ");
-            format!("runtime {of} has no parameter {name:?}; did you mean {nearest:?}? It has {all}")
-        }
+    if allowed.is_empty() {
+        return format!("runtime {of} has no parameter {name:?}: it has none at all");
     }
-}
-
-/// The known name that is most like a wrong one.
-pub(crate) fn nearest<'n>(wrong: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    known.min_by_key(|name| distance(wrong, name))
-}
-
-/// Edit distance (Levenshtein), row by row.
-fn distance(a: &str, b: &str) -> usize {
-    let b = b.chars().collect::<Vec<_>>();
-    let mut row = (0..=b.len()).collect::<Vec<_>>();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
+    let one =
+        |(name, (about, words)): (&&str, &(&str, Vec<&str>))| format!("{name}={} ({about})", words.join("|"));
+    let all = allowed.iter().map(one).collect::<Vec<_>>().join(", ");
+    let meant = meant(name, allowed.keys().copied());
+    format!("runtime {of} has no parameter {name:?}; {meant}known: {all}")
 }
 
 #[cfg(test)]
@@ -345,12 +323,5 @@ mod tests {
         for (said, pattern, version) in cases {
             assert_eq!(read_version(said, pattern).as_deref(), version, "{pattern}");
         }
-    }
-
-    #[test]
-    fn the_nearest_name_is_found() {
-        assert_eq!(nearest("netwrok", ["seccomp", "network", "limits"].into_iter()), Some("network"));
-        assert_eq!(nearest("x", std::iter::empty()), None);
-        assert_eq!((distance("kitten", "sitting"), distance("", "abc")), (3, 3));
     }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use isomark_core::Error;
+use isomark_core::nearest::hint;
 use isomark_core::store::Folder;
-use isomark_report::gate::nearest::hint;
 use isomark_report::history::index::{Column, Index};
 use isomark_report::history::{Filter, History, history, page, text};
 use isomark_report::words;

@@ -9,12 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use isomark_core::Error;
+use isomark_core::nearest::hint;
 use isomark_core::store::pretty;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::like::unlike;
-use super::nearest::hint;
 use super::stored::Stored;
 
 /// Schema name of `baseline.json`.

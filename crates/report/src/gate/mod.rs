@@ -27,7 +27,6 @@ pub mod comment;
 pub mod compare;
 pub mod finding;
 pub mod like;
-pub mod nearest;
 pub mod series;
 pub mod stored;
 pub mod thresholds;

@@ -5,12 +5,12 @@
 
 use std::ops::Range;
 
+use isomark_core::nearest::hint;
 use isomark_core::{Error, Metric};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Absolute, Known, Limit, Row, Thresholds};
-use crate::gate::nearest::hint;
 use crate::region::quantity;
 use crate::stats::verdict::Quantity;
 

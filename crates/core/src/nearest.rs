@@ -6,7 +6,7 @@
 /// The name most like `wrong`, if one is like it at all.
 ///
 /// ```
-/// use isomark_report::gate::nearest::nearest;
+/// use isomark_core::nearest::nearest;
 /// assert_eq!(nearest("microvn", ["process", "namespace", "microvm"]), Some("microvm"));
 /// assert_eq!(nearest("zzz", ["process"]), None);
 /// ```
@@ -28,6 +28,12 @@ pub fn hint<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str> + Clone) -
             format!("known: {}", all.join(", "))
         }
     }
+}
+
+/// The same as a clause before what else there is to say: "did you mean …? " if a name is like it, and nothing if not.
+#[must_use]
+pub fn meant<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+    nearest(wrong, names).map_or_else(String::new, |name| format!("did you mean {name:?}? "))
 }
 
 /// Slips of the pen between two words: characters added, left out, changed, or swapped with their neighbour.
@@ -86,6 +92,8 @@ mod tests {
         assert_eq!(hint("startupp", ["memory", "startup"]), "did you mean \"startup\"?");
         assert_eq!(hint("qqqqqqq", ["memory", "disk", "disk"]), "known: disk, memory");
         assert_eq!(nearest("x", []), None);
+        assert_eq!(meant("netwrok", ["seccomp", "network"]), "did you mean \"network\"? ");
+        assert_eq!(meant("nosuch", ["youki", "crun"]), "");
     }
 
     proptest! {

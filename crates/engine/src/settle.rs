@@ -82,6 +82,8 @@ pub fn settle_dead(site: &Path) -> Report {
 
 /// Bound on waiting for another one who settles the same site.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Looks in a row that must find nobody.
+const CALM: u32 = 5;
 /// What a site holds while it is being settled.
 const SETTLING: &str = "settling";
 
@@ -195,12 +197,27 @@ impl Settling<'_> {
         !dots && path.file_name().is_some_and(|name| *name == *format!("isomark-{}", self.tag))
     }
 
+    /// One look misses who forks behind it, and who is between two programs and has no words of its own for a moment. An
+    /// engine that is ended while it starts a container leaves such behind; so it is looked until nobody is seen in a row.
     fn processes(&mut self) -> Result<(), String> {
-        for found in stragglers::of(self.dir, self.tag) {
-            self.tell("process", &found.words());
-            if !self.dry && !found.end() {
-                return Err(format!("process {} does not end", found.words()));
+        let until = Instant::now() + PATIENCE;
+        let mut calm = 0;
+        while calm < CALM {
+            calm += 1;
+            for found in stragglers::of(self.dir, self.tag) {
+                calm = 0;
+                self.tell("process", &found.words());
+                if !self.dry && !found.end() {
+                    return Err(format!("process {} does not end", found.words()));
+                }
             }
+            if self.dry {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err("processes come faster than they are ended".into());
+            }
+            std::thread::sleep(Duration::from_millis(2));
         }
         Ok(())
     }
@@ -311,6 +328,35 @@ mod tests {
         );
         let _ = leave(&own);
         assert!(!own.dir().exists());
+    }
+
+    #[test]
+    fn who_passes_a_life_on_is_caught_all_the_same() {
+        use std::process::{Command, Stdio};
+        let state = tempfile::tempdir().unwrap();
+        let dead = state.path().join("999999999-1-0");
+        fs::create_dir_all(&dead).unwrap();
+        // Each begins the next and ends, as an engine does on its way to a container.
+        let relay = state.path().join("relay");
+        fs::write(&relay, "sleep 0.004; [ -e stop ] || sh ./relay &\n").unwrap();
+        let began = Command::new("sh")
+            .arg("./relay")
+            .current_dir(state.path())
+            .env("HOME", dead.join("home"))
+            .stdin(Stdio::null())
+            .status();
+        assert!(began.unwrap().success());
+        let would = (0..100).any(|_| stragglers::of(&dead, "999999999-1-0").next().is_some());
+        ledger::note(&dead, "process", "relay").unwrap();
+        let report = settle(state.path(), false);
+        let left = (0..50).any(|_| {
+            std::thread::sleep(Duration::from_millis(2));
+            stragglers::of(&dead, "999999999-1-0").next().is_some()
+        });
+        // Whatever this finds, nothing of it outlives the test.
+        let _ = fs::write(state.path().join("stop"), "");
+        assert!(would, "the relay does not run");
+        assert!(report.stuck.is_empty() && !left && !dead.exists(), "{report:?}");
     }
 
     #[test]

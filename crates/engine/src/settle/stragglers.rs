@@ -25,19 +25,19 @@ pub(super) struct Straggler {
     name: String,
 }
 
-/// Those of the command with this site and tag.
-pub(super) fn of(site: &Path, tag: &str) -> Vec<Straggler> {
+/// Those of the command with this site and tag, each as soon as it is seen: who only passes a life on to the next would be
+/// gone at the end of the look.
+pub(super) fn of(site: &Path, tag: &str) -> impl Iterator<Item = Straggler> {
     let marks = Marks::of(site, tag);
     let (us, ours) = (std::process::id().to_string(), ancestors());
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    pids.filter(|pid| pid.bytes().all(|b| b.is_ascii_digit()) && *pid != us && !ours.contains(pid))
-        .filter(|pid| !is_zombie(pid) && marks.on(pid))
+    pids.filter(move |pid| pid.bytes().all(|b| b.is_ascii_digit()) && *pid != us && !ours.contains(pid))
+        .filter(move |pid| !is_zombie(pid) && marks.on(pid))
         .filter_map(|pid| {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim().to_owned();
             Some(Straggler { start: start_time(&pid).ok()?, pid: pid.parse().ok()?, name })
         })
-        .collect()
 }
 
 /// By what our processes are told.

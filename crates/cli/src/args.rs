@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use isomark_core::partition::Partition;
+use isomark_report::Options;
 
 pub(crate) use fleet::{Engine, Fleet, FleetVerb};
 pub(crate) use gate::{
@@ -106,6 +107,24 @@ pub(crate) struct Guest {
     pub catalogue: Option<PathBuf>,
 }
 
+/// What pages look like.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Look {
+    /// Folder whose files replace the templates of the same name
+    #[arg(long, env = "ISOMARK_TEMPLATES", value_name = "DIR")]
+    pub templates: Option<PathBuf>,
+    /// Language of pages and summaries: en, zh, or one that --templates DIR adds as DIR/lang/NAME.toml
+    #[arg(long, env = "ISOMARK_LANG", value_name = "NAME")]
+    pub lang: Option<String>,
+}
+
+impl Look {
+    /// The same for who renders.
+    pub(crate) fn options(&self) -> Options {
+        Options { templates: self.templates.clone(), language: self.lang.clone() }
+    }
+}
+
 /// `isomark run`.
 #[derive(Debug, Args)]
 #[command(
@@ -162,12 +181,8 @@ pub(crate) struct Run {
     /// Fail with exit code 6 if this isomark has another SHA-256
     #[arg(long, env = "ISOMARK_BINARY", value_name = "SHA256", value_parser = sha256, conflicts_with = "resume")]
     pub binary: Option<String>,
-    /// Folder whose files replace the report's templates of the same name
-    #[arg(long, env = "ISOMARK_TEMPLATES", value_name = "DIR")]
-    pub templates: Option<PathBuf>,
-    /// Language of report.html and summary.md: en, zh, or one that --templates DIR adds as DIR/lang/NAME.toml
-    #[arg(long, env = "ISOMARK_LANG", value_name = "NAME")]
-    pub lang: Option<String>,
+    #[command(flatten)]
+    pub look: Look,
     /// How the result is printed
     #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
     pub format: Format,
@@ -239,6 +254,8 @@ pub(crate) struct Ab {
     /// What the marker of the comment and the JUnit report call this gate
     #[arg(long, env = "ISOMARK_NAME", value_name = "NAME", default_value = "ab")]
     pub name: String,
+    #[command(flatten)]
+    pub look: Look,
     /// Bound on every wait for an instance
     #[arg(long, env = "ISOMARK_DEADLINE", value_name = "T", value_parser = duration, default_value = "60s")]
     pub deadline: Duration,
@@ -343,12 +360,8 @@ pub(crate) struct Report {
     /// Run folders
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// Folder whose files replace the report's templates of the same name
-    #[arg(long, env = "ISOMARK_TEMPLATES", value_name = "DIR")]
-    pub templates: Option<PathBuf>,
-    /// Language of report.html and summary.md: en, zh, or one that --templates DIR adds as DIR/lang/NAME.toml
-    #[arg(long, env = "ISOMARK_LANG", value_name = "NAME")]
-    pub lang: Option<String>,
+    #[command(flatten)]
+    pub look: Look,
     /// How the result is printed
     #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
     pub format: Format,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{FailOn, Format};
+use super::{FailOn, Format, Look};
 
 /// How two runs are held against each other.
 #[derive(Debug, Args)]
@@ -130,6 +130,8 @@ pub(crate) struct Merge {
     /// Folder of the merged run
     #[arg(long, env = "ISOMARK_OUT", value_name = "DIR")]
     pub out: PathBuf,
+    #[command(flatten)]
+    pub look: Look,
 }
 
 /// Formats of other programs.
@@ -206,12 +208,8 @@ pub(crate) struct History {
     /// Write a page with trend charts, and the charts as PNG in a folder beside it
     #[arg(long, env = "ISOMARK_HTML", value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Folder whose files replace the templates of the same name
-    #[arg(long, env = "ISOMARK_TEMPLATES", value_name = "DIR")]
-    pub templates: Option<PathBuf>,
-    /// Language of the page: en, zh, or one that --templates DIR adds as DIR/lang/NAME.toml
-    #[arg(long, env = "ISOMARK_LANG", value_name = "NAME")]
-    pub lang: Option<String>,
+    #[command(flatten)]
+    pub look: Look,
     /// How the result is printed
     #[arg(long, env = "ISOMARK_FORMAT", value_enum, default_value_t)]
     pub format: Format,

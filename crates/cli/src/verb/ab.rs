@@ -17,7 +17,7 @@ use isomark_report::export::junit;
 use isomark_report::gate::compare::SCHEMA;
 use isomark_report::gate::finding::{Class, Finding};
 use isomark_report::gate::{Comparison, Thresholds, comment};
-use isomark_report::{Dataset, Options, ab as answers};
+use isomark_report::{Dataset, ab as answers};
 use isomark_runtimes::Shelf;
 use isomark_scenarios::SHELF;
 
@@ -41,6 +41,7 @@ const WARMUP: u32 = 2;
 /// The verb.
 pub(crate) fn ab(args: &args::Ab) -> Result<u8> {
     let interrupt = Interrupt::install().context("install signal handlers")?;
+    args.look.options().check()?;
     let mut held = lock::take(args.no_lock)?;
     let place = Place::take()?;
     let shelf = Shelf::open(place.site(), args.catalogue.as_deref())?;
@@ -223,7 +224,7 @@ fn conclude(
     end: End,
 ) -> Result<Vec<Finding>> {
     let (folder, run) = (&prepared.folder, &prepared.run);
-    isomark_report::render(folder, run, &Options::default())?;
+    isomark_report::render(folder, run, &args.look.options())?;
     let samples = folder.samples()?;
     let data = Dataset::new(run, &samples, folder.blocks()?)?;
     let told = answers::told(&data, thresholds, &args.metric);

@@ -77,8 +77,8 @@ fn nothing(args: &args::History, found: &History) -> Result<String> {
 fn write_page(args: &args::History, found: &History, file: &Path) -> Result<()> {
     let stem = file.file_stem().map_or_else(|| "history".into(), |stem| stem.to_string_lossy().into_owned());
     let charts = format!("{stem}-charts");
-    let templates = args.templates.as_deref();
-    let language = words::Words::load(args.lang.as_deref().unwrap_or(words::ENGLISH), templates)?;
+    let templates = args.look.templates.as_deref();
+    let language = words::Words::load(args.look.lang.as_deref().unwrap_or(words::ENGLISH), templates)?;
     let made = || -> Result<_> {
         let (text, trends) = page::page(&args.dir, found, &charts, templates)?;
         let pictures = trends.iter().map(|trend| Ok((trend.name.clone(), trend.png()?)));

@@ -18,7 +18,7 @@ pub(crate) fn table(summary: &Summary) -> String {
 
 /// The verb.
 pub(crate) fn report(args: &args::Report) -> Result<u8> {
-    let options = Options { templates: args.templates.clone(), language: args.lang.clone() };
+    let options = args.look.options();
     let mut out = std::io::stdout().lock();
     for dir in &args.runs {
         if Collected::is_one(dir) {

@@ -17,7 +17,6 @@ use isomark_engine::controls;
 use isomark_engine::interrupt::Interrupt;
 use isomark_engine::plan::{Ask, Found, Plan, Selection, expand, select};
 use isomark_engine::run::End;
-use isomark_report::Options;
 use isomark_report::precision::Target;
 use isomark_scenarios::{PLANS, SHELF};
 
@@ -34,7 +33,7 @@ const DEFAULT_PLAN: &str = "quick";
 /// The verb.
 pub(crate) fn run(args: &args::Run) -> Result<u8> {
     let interrupt = Interrupt::install().context("install signal handlers")?;
-    look(args).check()?;
+    args.look.options().check()?;
     // Before the place, to be let go after it: what a run takes away at its end would disturb the next one.
     let mut held = lock::take(args.no_lock)?;
     let place = Place::take()?;
@@ -355,13 +354,8 @@ pub(crate) fn require(found: &[Found<'_>], names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// How the report is to look.
-fn look(args: &args::Run) -> Options {
-    Options { templates: args.templates.clone(), language: args.lang.clone() }
-}
-
 fn tell(args: &args::Run, folder: &Folder, run: &Run, end: End) -> Result<()> {
-    let summary = isomark_report::render(folder, run, &look(args)).with_context(|| {
+    let summary = isomark_report::render(folder, run, &args.look.options()).with_context(|| {
         let dir = folder.dir().display();
         format!("what was measured is kept; mend the cause and render it with isomark report {dir}")
     })?;

@@ -30,6 +30,12 @@ fn runs_of_one_plan_and_host_become_one_longer_run() {
     // It can be used like any other run.
     ground.expect(&["check", "both", "--baseline", "both"], 0);
     ground.expect(&["merge", "a", "bcd", "--out", "both"], 2);
+    // Its pages look as asked for, or nothing is merged.
+    ground.expect(&["merge", "a", "bcd", "--out", "zh", "--lang", "zh"], 0);
+    let page = fs::read_to_string(ground.path("zh/report.html")).unwrap();
+    assert!(page.contains("<html lang=\"zh\">"));
+    ground.expect(&["merge", "a", "bcd", "--out", "xx", "--lang", "xx"], 2);
+    assert!(!ground.path("xx").exists());
 }
 
 fn count(ground: &Ground, name: &str) -> usize {

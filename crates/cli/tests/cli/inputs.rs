@@ -268,6 +268,7 @@ fn templates_of_ones_own_are_used_and_a_broken_one_is_named_with_its_line() {
     assert!(!page().contains("measured our way"));
     // Before minutes are measured for a report that cannot be rendered.
     let run = ["run", "--plan", "smoke", "--out", "never"];
+    let ab = ["ab", "--a", "process", "--b", "process", "--out", "never"];
     ground.write("look/method.html", "<p>\n{% if %}</p>");
     for (flag, value, says) in [
         ("--templates", "look", "template look/method.html line 2"),
@@ -275,6 +276,7 @@ fn templates_of_ones_own_are_used_and_a_broken_one_is_named_with_its_line() {
         ("--lang", "xx", "no language \"xx\""),
     ] {
         refused(&ground, &[&run[..], &[flag, value]].concat(), &[], 2, &[says]);
+        refused(&ground, &[&ab[..], &[flag, value]].concat(), &[], 2, &[says]);
         assert!(!ground.path("never").exists());
     }
 }

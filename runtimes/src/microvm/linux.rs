@@ -15,6 +15,7 @@ use isomark_core::{
     Usage,
 };
 use isomark_vmm::layout;
+use isomark_vmm::linux::control::INIT;
 use kvm_ioctls::Kvm;
 use nix::fcntl::OFlag;
 
@@ -191,10 +192,15 @@ impl Machine {
             // Both were found whole when they were opened.
             End::Input(what) if what.contains("initramfs") => self.initramfs.damaged(&what),
             End::Input(what) => Error::Damaged(format!("kernel {}: {what}", self.kernel.path.display())),
-            End::Broken(what) => Error::told(what),
+            End::Broken(what) => broken(what),
             End::Exit(_) | End::Signal(_) | End::Saved => Error::Unsupported("the guest ended".into()),
         }
     }
+}
+
+/// The VMM's words may tell of a shortage of the host's; a guest's own may say so and mean nothing.
+fn broken(what: String) -> Error {
+    if what.contains(INIT) { Error::Unsupported(what) } else { Error::told(what) }
 }
 
 impl Instance for Machine {
@@ -241,5 +247,17 @@ impl Instance for Machine {
             files_in_memory: true,
             ..Anatomy::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_cannot_tell_of_a_shortage_of_its_host() {
+        let of = |what: &str| broken(format!("the VMM failed: {what}")).kind();
+        assert_eq!(of("KVM_CREATE_VM: Cannot allocate memory"), "exhausted");
+        assert_eq!(of(&format!("{INIT}Cannot allocate memory")), "unsupported");
     }
 }

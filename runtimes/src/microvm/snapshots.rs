@@ -77,9 +77,15 @@ fn write(path: &Path, make: impl FnOnce(&File) -> Result<(), Error>) -> Result<(
     made
 }
 
+/// Never waits: whoever opens a pipe by its name waits for the other end.
+fn regular(path: &Path) -> std::io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("it is not a regular file")) }
+}
+
 fn open(path: &Path, spec: &Spec) -> Result<File, Error> {
     let image = spec.program.image.path();
-    let file = File::open(path).map_err(|e| Error::Input(format!("{}: {e}", path.display())))?;
+    let file = regular(path).map_err(|e| Error::Input(format!("{}: {e}", path.display())))?;
     let program = File::open(image).map_err(|e| Error::os(format!("open {}", image.display()), e))?;
     let args = [&spec.program.name].into_iter().chain(&spec.program.args).map(String::as_bytes);
     let env = super::variables(spec);
@@ -93,4 +99,19 @@ fn open(path: &Path, spec: &Spec) -> Result<File, Error> {
         Error::Input(format!("{}: {e}; remove the file to have it made anew", path.display()))
     })?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_in_place_of_a_snapshot_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let refused = regular(&path).expect_err("it is a pipe").to_string();
+        assert!(refused.contains("not a regular file"), "{refused}");
+        assert!(regular(folder.path()).is_err() && regular(Path::new("/dev/null")).is_err());
+    }
 }

@@ -78,8 +78,8 @@ fn end(text: &str) -> Option<End> {
     let (how, rest) = text.split_once(' ').unwrap_or((text, ""));
     match how {
         "saved" => Some(End::Saved),
-        "exit" => rest.parse().ok().map(End::Exit),
-        "signal" => rest.parse().ok().map(End::Signal),
+        "exit" => rest.parse::<u8>().ok().map(|code| End::Exit(code.into())),
+        "signal" => rest.parse().ok().filter(|signal| (1..=64).contains(signal)).map(End::Signal),
         "unserved" => Some(End::Broken(format!("the program needs what microvm does not serve: {rest}"))),
         "fault" => Some(End::Broken(format!("the virtual machine stopped: {rest}"))),
         "program" => Some(End::Input(rest.to_owned())),
@@ -106,6 +106,11 @@ mod tests {
     fn nonsense_is_no_story() {
         assert_eq!(parse("step\nstep x y\nend\nend exit many\nexits -1\n\u{1b}[31m\n"), Told::default());
         assert_eq!(parse("end signal 11").end, Some(End::Signal(11)));
+        // Numbers that no program can end with would be reckoned with: a shell's status is 128 and the signal.
+        for text in ["end signal 2147483647", "end signal 0", "end signal 65", "end exit 256", "end exit -1"]
+        {
+            assert_eq!(parse(text), Told::default(), "{text}");
+        }
         assert!(matches!(parse("end unserved socket").end, Some(End::Broken(why)) if why.contains("socket")));
     }
 }

@@ -142,13 +142,29 @@ impl Memory {
 
     /// Huge pages and residency as the policy says.
     fn prepare(&self, start: u64, end: u64, prot: u8) {
-        let (first, last) = (start.next_multiple_of(BLOCK), end / BLOCK * BLOCK);
-        if self.policy.huge && first < last {
-            self.ram.huge(first, last - first);
+        if self.policy.huge {
+            self.huge(start, end);
         }
         if prot & WRITE != 0 && self.policy.prefault.is_some_and(|least| end - start >= least) {
             self.ram.populate(start, end - start);
         }
+    }
+
+    /// Asks for huge pages where whole blocks lie in `[start, end)`.
+    ///
+    /// Every stretch with other advice is a mapping of the VMM's own, and a process may have some 65,000: the pages of a
+    /// large guest are more, its blocks are not.
+    pub fn huge(&self, start: u64, end: u64) {
+        let (first, last) = (start.next_multiple_of(BLOCK), end / BLOCK * BLOCK);
+        if first < last {
+            self.ram.huge(first, last - first);
+        }
+    }
+
+    /// Asks for small pages in every block that `[start, end)` touches: see [`Self::huge`].
+    pub fn small(&self, start: u64, end: u64) {
+        let (first, last) = (start / BLOCK * BLOCK, end.next_multiple_of(BLOCK));
+        self.ram.small(first, last - first);
     }
 
     fn place(&self, place: Place, len: u64) -> Result<u64, Stop> {
@@ -462,5 +478,36 @@ mod tests {
         memory.unmap(2 * BLOCK, end).unwrap();
         assert_eq!(memory.string(2 * BLOCK), Err(Stop::Errno(libc::EFAULT)));
         assert_eq!(memory.vector(2 * BLOCK, 1025), Err(Stop::Errno(libc::EINVAL)));
+    }
+
+    /// Lines of /proc/self/maps that lie in this memory.
+    fn mappings(memory: &Memory) -> usize {
+        let own = memory.ram.host_address()..memory.ram.host_address() + memory.ram.len();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let start = |line: &&str| u64::from_str_radix(line.split('-').next().unwrap(), 16).unwrap();
+        maps.lines().filter(|line| own.contains(&start(line))).count()
+    }
+
+    /// Whoever has all the mappings that a process may have can allocate nothing, and the VMM would die of that.
+    #[test]
+    fn no_guest_makes_the_vmm_have_mappings_without_end() {
+        use std::os::fd::AsFd;
+        let policy = Policy { huge: false, prefault: None };
+        let mut memory = Memory::new(Ram::new(256 << 20).unwrap(), policy).unwrap();
+        let (start, end) = (2 * BLOCK, 200 << 20);
+        for at in (start..end).step_by(2 * PAGE as usize) {
+            memory.small(at, at + PAGE);
+            memory.huge(at, at + PAGE);
+        }
+        assert!(mappings(&memory) < 200, "{} for advice", mappings(&memory));
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(end).unwrap();
+        memory.ram.map_file(start, end - start, file.as_fd(), 0).unwrap();
+        memory.set_image(start, end);
+        memory.map(start, end, READ).unwrap();
+        for at in (start..end).step_by(2 * PAGE as usize) {
+            memory.unmap(at, at + PAGE).unwrap();
+        }
+        assert!(mappings(&memory) < 20_000, "{} for pages of a file", mappings(&memory));
     }
 }

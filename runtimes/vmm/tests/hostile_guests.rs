@@ -5,6 +5,13 @@
 
 mod support;
 
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use support::{DATA, ENTRY, Outcome, Vmm, call, code, elf, kvm_works};
 
 fn sys(nr: i64) -> u64 {
@@ -104,6 +111,56 @@ fn a_flood_of_output_is_stopped_at_the_deadline() {
     assert!(outcome.stdout.len() > 0x1_0000, "{}", outcome.stdout.len());
     let outcome = run(&for_ever(&write(2)));
     assert_eq!(outcome.end(), "fault deadline", "stderr");
+}
+
+/// Somebody who listens and never reads keeps no machine beyond its deadline, not even for the machine's own last words.
+#[test]
+fn a_reader_that_never_reads_holds_no_machine() {
+    if !kvm_works() {
+        return;
+    }
+    let (mut vmm, _folder) = started(&for_ever(&call(sys(libc::SYS_write), &[2, DATA, 0x1000])), "300");
+    let status = (0..1000).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        vmm.try_wait().expect("our child")
+    });
+    if status.is_none() {
+        vmm.kill().expect("our child");
+    }
+    assert_eq!(status.and_then(|s| s.code()), Some(123));
+}
+
+/// Whatever ends the machine, and whatever its caller allows: a guest's memory is not written down.
+#[test]
+fn a_machine_that_is_killed_leaves_no_core() {
+    if !kvm_works() {
+        return;
+    }
+    let say = call(sys(libc::SYS_write), &[1, DATA, 1]);
+    let (mut vmm, _folder) = started(&code(&[&say, &[0xeb, 0xfe]]), "60000");
+    let mut byte = [1];
+    vmm.stdout.take().expect("piped").read_exact(&mut byte).expect("the guest runs");
+    let pid = Pid::from_raw(vmm.id() as i32);
+    kill(pid, Signal::SIGSEGV).expect("our child");
+    let status = vmm.wait().expect("our child");
+    assert_eq!((status.signal(), status.core_dumped()), (Some(libc::SIGSEGV), false));
+}
+
+/// A VMM whose streams are pipes that nobody reads, in a folder where cores of any size may be written.
+fn started(program: &[u8], deadline: &str) -> (Child, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("program"), elf(program)).expect("a program");
+    let script =
+        r#"ulimit -c unlimited; exec "$VMM" --program-fd 9 --memory 16777216 --deadline "$1" -- p 9<program"#;
+    let child = Command::new("/bin/sh")
+        .args(["-c", script, "sh", deadline])
+        .env("VMM", env!("CARGO_BIN_EXE_isomark-vmm"))
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    (child.expect("a shell"), folder)
 }
 
 /// Nothing that a guest makes the VMM keep may outgrow what the guest itself may weigh.

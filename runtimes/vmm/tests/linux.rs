@@ -94,6 +94,33 @@ fn too_little_memory_is_said_to_be_too_little() {
     assert!(complaint.contains("need 84 MiB of guest memory") && complaint.contains("64 MiB"), "{complaint}");
 }
 
+/// A kernel that says `init` a few thousand times on the control port, and then that its program has ended.
+fn talker() -> Vec<u8> {
+    let mut code = vec![0xb9];
+    code.extend(4000_u32.to_le_bytes());
+    // 1: mov edi, ecx; lea rsi, [init]; mov ecx, 5; mov dx, 0x402; rep outsb; mov ecx, edi; dec ecx; jnz 1b
+    code.extend([0x89, 0xcf, 0x48, 0x8d, 0x35, 33, 0, 0, 0, 0xb9, 5, 0, 0, 0, 0x66, 0xba, 2, 4, 0xf3, 0x6e]);
+    code.extend([0x89, 0xf9, 0xff, 0xc9, 0x75, 0xe6]);
+    // lea rsi, [exit]; mov ecx, 7; rep outsb; 2: jmp 2b
+    code.extend([0x48, 0x8d, 0x35, 14, 0, 0, 0, 0xb9, 7, 0, 0, 0, 0xf3, 0x6e, 0xeb, 0xfe]);
+    code.extend(b"init\nexit 7\n");
+    let mut file = bzimage();
+    file[512 * 5 + 0x200..][..code.len()].copy_from_slice(&code);
+    file
+}
+
+/// The story has a bound, or a guest could make the machine grow and its last word be lost.
+#[test]
+fn what_a_guest_says_without_end_is_told_once() {
+    if !kvm_works() {
+        return;
+    }
+    let initrd = b"anything";
+    let (code, complaint, story) = boot(&talker(), initrd, sum(initrd), 64 << 20);
+    assert_eq!(code, Some(7), "{complaint}");
+    assert!(story.ends_with("end exit 7\n") && story.matches("step init ").count() == 1, "{story}");
+}
+
 /// A cgroup with a limit on tasks, removed with the test.
 struct Tasks(std::path::PathBuf);
 

@@ -229,6 +229,22 @@ fn bad_pointers_are_efault() {
     }
 }
 
+/// A descriptor is the lower half of its argument: the upper half once made one number lead to nothing.
+#[test]
+fn a_descriptor_is_32_bits_wide() {
+    if !kvm_works() {
+        return;
+    }
+    let write = call(sys(libc::SYS_write), &[1, BASE, 4]);
+    for (name, nr, args) in [
+        ("dup2", libc::SYS_dup2, [1 << 32 | 1, 1, 0]),
+        ("dup3", libc::SYS_dup3, [1, 1 << 32 | 1, 0]),
+        ("close_range", libc::SYS_close_range, [1 << 32 | 3, 5 << 32 | 9, 0]),
+    ] {
+        exits(name, &code(&[&call(sys(nr), &args), &write, &EXIT_WITH_RESULT]), 4);
+    }
+}
+
 /// Numbers at the edges of every argument: each call may be refused in its own way, and the VMM goes on.
 #[test]
 fn absurd_arguments_never_hurt_the_vmm() {

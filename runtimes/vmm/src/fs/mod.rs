@@ -388,7 +388,8 @@ impl Fs {
             return refuse(libc::ENOSPC);
         }
         data.resize(wanted, 0);
-        if wanted < data.capacity() / 4 {
+        // What is no longer charged is given back: files cut to a little less would hold several times the quota.
+        if len < old {
             data.shrink_to_fit();
         }
         Ok(())

@@ -87,3 +87,19 @@ fn the_quota_holds() {
     fs.resize(file, 0).unwrap();
     assert!(fs.create(ROOT, b"one more", Fs::directory(ROOT), 0).is_ok());
 }
+
+/// Files that are cut to a little less again and again hold no more than they are charged for.
+#[test]
+fn what_is_cut_off_is_given_back() {
+    let mut fs = fs();
+    let mut held = 0;
+    for name in 0..40_u8 {
+        let Ok(file) = fs.create(ROOT, &[b'a' + name], Kind::File(Vec::new()), 0) else { break };
+        let (used, limit) = fs.usage();
+        fs.resize(file, limit - used).unwrap();
+        fs.resize(file, (limit - used) / 4 + 1).unwrap();
+        let Kind::File(data) = &fs.node(file).unwrap().kind else { panic!("a file") };
+        held += data.capacity() as u64;
+    }
+    assert!(held <= fs.usage().1, "{held} bytes are held");
+}

@@ -30,6 +30,10 @@ const FREE: [libc::c_long; 13] = [
 /// # Errors
 /// If the kernel refuses.
 pub(super) fn enter(status_fd: Option<i32>) -> Result<(), Error> {
+    host::confine(&filter(status_fd))
+}
+
+fn filter(status_fd: Option<i32>) -> Vec<sock_filter> {
     let told = status_fd.and_then(|fd| u32::try_from(fd).ok());
     let written = [1, 2].into_iter().chain(told).collect::<Vec<_>>();
     let own = [std::process::id()];
@@ -37,13 +41,10 @@ pub(super) fn enter(status_fd: Option<i32>) -> Result<(), Error> {
         one_of(libc::SYS_ioctl, 1, &kvm::LINUX_REQUESTS),
         one_of(libc::SYS_read, 0, &[0]),
         one_of(libc::SYS_write, 0, &written),
-        // New memory of its own, never executable: reading and writing.
-        one_of(libc::SYS_mmap, 2, &[libc::PROT_NONE as u32, (libc::PROT_READ | libc::PROT_WRITE) as u32]),
-        // Lowering the limit on cores, on the way out: of this process (0) and no other.
-        one_of(libc::SYS_prlimit64, 0, &[0]),
+        memory(),
     ];
     rules.extend([libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill].map(|nr| one_of(nr, 0, &own)));
-    host::confine(&whole(&FREE, rules))
+    whole(&FREE, rules)
 }
 
 /// Offsets into `struct seccomp_data` (seccomp(2)), and the architecture whose numbers are meant.
@@ -81,6 +82,15 @@ fn one_of(nr: libc::c_long, argument: u32, values: &[u32]) -> Vec<sock_filter> {
     rule
 }
 
+/// New memory of its own, never executable and never a file's: reading and writing.
+fn memory() -> Vec<sock_filter> {
+    let [protection, fd] = [2, 4].map(|argument| load(ARGUMENTS + 8 * argument));
+    let both = (libc::PROT_READ | libc::PROT_WRITE) as u32;
+    let allowed =
+        [jump(libc::PROT_NONE as u32, 1, 0), jump(both, 0, 3), fd, jump(u32::MAX, 0, 1), ALLOW, KILL];
+    [jump(number(libc::SYS_mmap), 0, 7), protection].into_iter().chain(allowed).collect()
+}
+
 /// A filter that allows the `free` calls, what the rules allow, and nothing else.
 fn whole(free: &[libc::c_long], rules: Vec<Vec<sock_filter>>) -> Vec<sock_filter> {
     let mut code = vec![load(ARCHITECTURE), jump(X86_64, 1, 0), KILL, load(NUMBER)];
@@ -95,7 +105,7 @@ mod tests {
     use super::*;
 
     /// A classic-BPF interpreter for the few instructions used here.
-    fn verdict(code: &[sock_filter], nr: u32, arguments: [u32; 3]) -> bool {
+    fn verdict(code: &[sock_filter], nr: u32, arguments: [u32; 5]) -> bool {
         let (mut acc, mut at) = (0, 0);
         loop {
             let i = code[at];
@@ -118,19 +128,46 @@ mod tests {
     fn only_what_is_listed_is_allowed() {
         let rules = vec![one_of(1, 0, &[1, 2, 9]), one_of(16, 1, &[7])];
         let code = whole(&[3, 4], rules);
-        for (nr, arguments, allowed) in [
-            (3, [0, 0, 0], true),
-            (4, [5, 5, 5], true),
-            (1, [2, 0, 0], true),
-            (1, [9, 0, 0], true),
-            (1, [3, 0, 0], false),
-            (16, [0, 7, 0], true),
-            (16, [7, 0, 0], false),
-            (0, [1, 7, 0], false),
+        for (nr, [a, b], allowed) in [
+            (3, [0, 0], true),
+            (4, [5, 5], true),
+            (1, [2, 0], true),
+            (1, [9, 0], true),
+            (1, [3, 0], false),
+            (16, [0, 7], true),
+            (16, [7, 0], false),
+            (0, [1, 7], false),
         ] {
-            assert_eq!(verdict(&code, nr, arguments), allowed, "system call {nr} with {arguments:?}");
+            assert_eq!(verdict(&code, nr, [a, b, 0, 0, 0]), allowed, "system call {nr} with {a} and {b}");
         }
-        let reachable = (0..600).filter(|nr| verdict(&code, *nr, [1, 7, 0])).count();
+        let reachable = (0..600).filter(|nr| verdict(&code, *nr, [1, 7, 0, 0, 0])).count();
         assert_eq!(reachable, 4);
+    }
+
+    /// Every number behind the filter that is installed, and every argument that decides.
+    #[test]
+    fn the_machine_of_a_kernel_asks_for_what_is_listed_and_nothing_else() {
+        let code = filter(Some(7));
+        let own = std::process::id();
+        let meant = |nr: libc::c_long, [a, b, c, _, e]: [u32; 5]| match nr {
+            libc::SYS_ioctl => kvm::LINUX_REQUESTS.contains(&b),
+            libc::SYS_read => a == 0,
+            libc::SYS_write => [1, 2, 7].contains(&a),
+            libc::SYS_mmap => [0, 3].contains(&c) && e == u32::MAX,
+            libc::SYS_kill | libc::SYS_tkill | libc::SYS_tgkill => a == own,
+            nr => FREE.contains(&nr),
+        };
+        let edges = [0, 1, 2, 3, 4, 5, 7, own, own + 1, 0x7fff_ffff, u32::MAX];
+        let values = edges.into_iter().chain(kvm::LINUX_REQUESTS).collect::<Vec<_>>();
+        for (value, other) in values.iter().flat_map(|value| [(value, 3), (value, u32::MAX)]) {
+            for at in 0..5 {
+                let mut arguments = [other; 5];
+                arguments[at] = *value;
+                for nr in 0..600 {
+                    let allowed = verdict(&code, number(nr), arguments);
+                    assert_eq!(allowed, meant(nr, arguments), "system call {nr} with {arguments:x?}");
+                }
+            }
+        }
     }
 }

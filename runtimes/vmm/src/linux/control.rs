@@ -4,6 +4,8 @@
 
 use crate::error::End;
 
+/// What stands before the words of the guest's init.
+pub const INIT: &str = "the guest's init: ";
 /// Longest line, in bytes.
 const LONGEST: usize = 200;
 
@@ -52,7 +54,7 @@ fn understand(line: &str) -> Option<Said> {
         ("signal", number) => End::Signal(number.parse().ok().filter(|n| (1..=64).contains(n))?),
         ("fail", why) => {
             let plain: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            End::Internal(format!("the guest's init: {plain}"))
+            End::Internal(format!("{INIT}{plain}"))
         }
         _ => return None,
     };

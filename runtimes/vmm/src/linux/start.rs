@@ -156,8 +156,8 @@ fn to_end(vcpu: &mut VcpuFd, board: &mut Board<'_>, status: &mut Status) -> End 
             Meant::FirstWrite => {
                 status.first_write();
             }
-            Meant::Said(Said::Init) => status.step("init"),
-            Meant::Said(Said::Program) => status.step("program"),
+            Meant::Said(Said::Init) => status.step_once("init"),
+            Meant::Said(Said::Program) => status.step_once("program"),
             Meant::Said(Said::End(end)) => return end,
             Meant::Reset => {
                 return End::Fault(

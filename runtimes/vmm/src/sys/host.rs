@@ -128,7 +128,8 @@ pub fn write(fd: RawFd, from: &VolatileSlice<'_, ()>) -> Result<u64, i32> {
     u64::try_from(got).map_err(|_| errno())
 }
 
-/// Writes text of the VMM's own; what cannot be written is lost, because nobody is left to tell.
+/// Writes text of the VMM's own; what cannot be written is lost, because nobody is left to tell. Past the deadline a reader
+/// that does not read is not waited for.
 pub fn tell(fd: RawFd, mut text: &[u8]) {
     while !text.is_empty() {
         // SAFETY: `text` is valid for reads of its length.
@@ -136,7 +137,7 @@ pub fn tell(fd: RawFd, mut text: &[u8]) {
         match usize::try_from(got) {
             Ok(0) => return,
             Ok(n) => text = &text[n..],
-            Err(_) if errno() == libc::EINTR => {}
+            Err(_) if errno() == libc::EINTR && !expired() => {}
             Err(_) => return,
         }
     }
@@ -288,11 +289,16 @@ pub fn name_mapping(address: u64, len: u64) {
     };
 }
 
-/// Ends this process the way the program ended: by the same signal, without a core of guest memory.
+/// Whoever ends this process from here on, and however, no core of guest memory is written. One byte is less than any
+/// core has, and the one number with which Linux does not start a handler either (`core_pattern` with a pipe).
+fn leave_no_core() {
+    let least = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+    // SAFETY: a valid rlimit; lowering a limit of this process harms nobody. Where it is lower already it stays.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const least) };
+}
+
+/// Ends this process the way the program ended: by the same signal.
 pub fn die_by(signal: c_int) -> ! {
-    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `none` is a valid rlimit; lowering a limit of this process harms nobody.
-    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
     handle(signal, libc::SIG_DFL);
     let own = std::process::id() as c_int;
     // SAFETY: sends this process a signal.
@@ -324,12 +330,13 @@ pub fn xcr0() -> u64 {
     unsafe { read() }
 }
 
-/// Gives up what executing could gain, and installs a seccomp filter for the one thread there is.
+/// Gives up cores and what executing could gain, and installs a seccomp filter for this thread.
 ///
 /// # Errors
 /// If the kernel refuses.
 pub fn confine(filter: &[libc::sock_filter]) -> Result<(), Error> {
     let refused = |what: &str| Error::Internal(format!("{what}: {}", std::io::Error::last_os_error()));
+    leave_no_core();
     // SAFETY: plain numbers.
     if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
         return Err(refused("PR_SET_NO_NEW_PRIVS"));

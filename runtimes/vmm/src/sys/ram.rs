@@ -3,6 +3,7 @@
 //! The bytes are shared with a running guest, so they are only ever touched through vm-memory's volatile accesses and
 //! never as Rust references; every address is checked against the mapping first.
 
+use std::cell::Cell;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use vm_memory::{
@@ -20,7 +21,13 @@ pub struct Ram {
     len: u64,
     /// What is mapped: more than the guest's bytes where they had to be aligned.
     mapped: (*mut u8, usize),
+    /// How often pages of a file were replaced.
+    renewed: Cell<u32>,
 }
+
+/// Pages of a file are replaced by fresh ones this often, each a mapping of its own and one more behind it. A process may have
+/// some 65,000; one that has them all can allocate nothing.
+const RENEWALS_MAX: u32 = 8192;
 
 const PROT: i32 = libc::PROT_READ | libc::PROT_WRITE;
 const FLAGS: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -41,7 +48,7 @@ impl Ram {
         let region = region.ok_or_else(|| Error::Internal("guest memory wraps around".into()))?;
         let memory = GuestMemoryMmap::from_regions(vec![region]);
         let memory = memory.map_err(|e| Error::Internal(format!("guest memory: {e}")))?;
-        Ok(Self { memory, host, len, mapped })
+        Ok(Self { memory, host, len, mapped, renewed: Cell::new(0) })
     }
 
     /// Bytes.
@@ -154,15 +161,17 @@ impl Ram {
 
     /// Puts fresh anonymous pages in place of what is there, whatever it was; no stale translation survives.
     pub fn renew(&self, address: u64, len: u64) {
-        if let Some(slice) = self.slice(address, len) {
-            let at = slice.ptr_guard_mut().as_ptr().cast();
+        let Some(slice) = self.slice(address, len) else { return };
+        let at = slice.ptr_guard_mut().as_ptr().cast();
+        let replace = || {
+            self.renewed.set(self.renewed.get() + 1);
             // SAFETY: the slice lies inside our own mapping, which holds no Rust object, so replacing it is sound.
-            let got = unsafe { libc::mmap(at, slice.len(), PROT, FLAGS | libc::MAP_FIXED, -1, 0) };
-            if got == libc::MAP_FAILED {
-                // No room for another mapping: the same bytes without one.
-                self.zero(address, len);
-                self.forget_translations(address, len);
-            }
+            unsafe { libc::mmap(at, slice.len(), PROT, FLAGS | libc::MAP_FIXED, -1, 0) }
+        };
+        if self.renewed.get() == RENEWALS_MAX || replace() == libc::MAP_FAILED {
+            // No room for another mapping: the same bytes without one.
+            self.zero(address, len);
+            self.forget_translations(address, len);
         }
     }
 

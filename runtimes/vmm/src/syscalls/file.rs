@@ -27,9 +27,9 @@ pub fn serve(guest: &mut Guest, nr: i64, [a, b, c, d, ..]: Six) -> Option<Served
         libc::SYS_lseek => lseek(guest, a, b as i64, int(c)),
         libc::SYS_close => guest.files.close(a).map(|()| 0),
         libc::SYS_dup => guest.files.dup(a, 0, None, false),
-        libc::SYS_dup2 => dup2(guest, a, b),
-        libc::SYS_dup3 if a == b => refuse(libc::EINVAL),
-        libc::SYS_dup3 => guest.files.dup(a, 0, Some(b), int(c) & libc::O_CLOEXEC != 0),
+        libc::SYS_dup2 => dup2(guest, number(a), number(b)),
+        libc::SYS_dup3 if number(a) == number(b) => refuse(libc::EINVAL),
+        libc::SYS_dup3 => guest.files.dup(a, 0, Some(number(b)), int(c) & libc::O_CLOEXEC != 0),
         libc::SYS_fcntl => fcntl(guest, a, int(b), c),
         libc::SYS_ioctl => ioctl(guest, a, b, c),
         libc::SYS_pipe => pipe(guest, a, 0),
@@ -39,9 +39,14 @@ pub fn serve(guest: &mut Guest, nr: i64, [a, b, c, d, ..]: Six) -> Option<Served
         libc::SYS_flock | libc::SYS_fadvise64 | libc::SYS_readahead => guest.files.open(a).map(|_| 0),
         libc::SYS_fallocate => fallocate(guest, a, int(b), c, d),
         libc::SYS_sendfile => sendfile(guest, a, b, c, d),
-        libc::SYS_close_range => close_range(guest, a, b, int(c)),
+        libc::SYS_close_range => close_range(guest, number(a), number(b), int(c)),
         _ => return None,
     })
+}
+
+/// A descriptor has 32 bits, whatever stands above them.
+const fn number(arg: u64) -> u64 {
+    arg & 0xffff_ffff
 }
 
 fn positioned(offset: u64) -> Result<Option<u64>, Stop> {
@@ -124,8 +129,8 @@ fn dup2(guest: &mut Guest, old: u64, new: u64) -> Served {
 
 fn fcntl(guest: &mut Guest, fd: u64, command: i32, arg: u64) -> Served {
     match command {
-        libc::F_DUPFD => guest.files.dup(fd, arg, None, false),
-        libc::F_DUPFD_CLOEXEC => guest.files.dup(fd, arg, None, true),
+        libc::F_DUPFD => guest.files.dup(fd, number(arg), None, false),
+        libc::F_DUPFD_CLOEXEC => guest.files.dup(fd, number(arg), None, true),
         libc::F_GETFD => guest.files.cloexec(fd, None).map(u64::from),
         libc::F_SETFD => guest.files.cloexec(fd, Some(arg & 1 != 0)).map(|_| 0),
         libc::F_GETFL => guest.files.open(fd).map(|open| open.flags as u64 | libc::O_LARGEFILE as u64),

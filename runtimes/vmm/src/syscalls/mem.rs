@@ -103,8 +103,8 @@ fn madvise(guest: &Guest, address: u64, len: u64, advice: i32) -> Served {
     match advice {
         // For private memory FREE may behave as DONTNEED (madvise(2)).
         libc::MADV_DONTNEED | libc::MADV_FREE => guest.memory.empty(start, end),
-        libc::MADV_NOHUGEPAGE => guest.memory.ram.small(start, end - start),
-        libc::MADV_HUGEPAGE => guest.memory.ram.huge(start, end - start),
+        libc::MADV_NOHUGEPAGE => guest.memory.small(start, end),
+        libc::MADV_HUGEPAGE => guest.memory.huge(start, end),
         libc::MADV_POPULATE_READ | libc::MADV_POPULATE_WRITE => guest.memory.ram.populate(start, end - start),
         libc::MADV_REMOVE | libc::MADV_HWPOISON => return refuse(libc::EINVAL),
         _ => {}

@@ -8,7 +8,7 @@ use isomark_core::payload::catalog;
 use crate::fmt;
 use crate::reference::REFERENCE;
 use crate::stats::verdict::Verdict;
-use crate::summary::{Column, Figure, Number, Row, Summary};
+use crate::summary::{Column, Figure, MetricSummary, Number, Row, Summary};
 use crate::words::{comma, find, listed, say, tell};
 
 /// The figure's value with its unit.
@@ -34,6 +34,15 @@ pub fn difference(figure: &Figure) -> Option<String> {
 #[must_use]
 pub fn bounds(ci95: Option<[Number; 2]>) -> Option<[f64; 2]> {
     ci95.map(|ci| ci.map(|number| number.0))
+}
+
+/// Where the values of a metric gather, if that is in two places: a median between them describes neither.
+pub(crate) fn modes(metric: &MetricSummary) -> Option<String> {
+    let [low, high] = metric.modes?.map(|mode| {
+        let share = format!("{:.0} %", mode.share * 100.0);
+        tell("answer.mode", &[("at", &fmt::quantity(&metric.unit, mode.at.0, None)), ("share", &share)])
+    });
+    Some(tell("answer.two_modes", &[("low", &low), ("high", &high)]))
 }
 
 /// The whole run in one sentence.

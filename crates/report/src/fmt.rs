@@ -138,6 +138,10 @@ fn digits(scale: &Scale, value: f64, ci95: Option<[f64; 2]>) -> usize {
     if matches!(scale.unit.as_str(), "B" | "ns") {
         return 0;
     }
+    // Nothing is nothing in any unit.
+    if value == 0.0 && ci95.is_none_or(|ci| ci == [0.0; 2]) {
+        return 0;
+    }
     // What is counted is whole unless it lies between two counts.
     let whole = |x: f64| x.fract() == 0.0;
     if scale.unit.is_empty() && whole(value) && ci95.is_none_or(|ci| ci.into_iter().all(whole)) {
@@ -242,6 +246,8 @@ mod tests {
         check("share", 0.4828, None, "48.3 %");
         check("share", 1.0, Some([1.0, 1.0]), "100 %");
         check("share", 0.0004, None, "0.0400 %");
+        check("share", 0.0, None, "0 %");
+        check("share", 0.0, Some([0.0, 0.0]), "0 %");
         check("ratio", 1.0, None, "1.00×");
         check("ratio", 3120.0, None, "3120×");
         check("count", 470.0, None, "470");

@@ -4,12 +4,15 @@
 
 use std::fmt::Write;
 
+use isomark_core::record::Warning;
+
 use crate::answers;
 use crate::controls;
 use crate::fmt;
 use crate::scoreboard;
 use crate::summary::{CellSummary, Figure, MetricSummary, Status, Summary};
-use crate::words::{data, named, say, tell};
+use crate::warnings::of_no_use;
+use crate::words::{data, named, retold, say, tell};
 
 /// Rows of the table of all metrics; a job summary has a limit of size.
 const ROWS: usize = 400;
@@ -120,15 +123,24 @@ fn trust(out: &mut String, summary: &Summary) {
 }
 
 fn warnings(out: &mut String, summary: &Summary) {
-    if summary.warnings.is_empty() {
-        return;
+    let (lacks, mended): (Vec<&Warning>, Vec<&Warning>) =
+        summary.warnings.iter().partition(|one| of_no_use(one));
+    if !summary.warnings.is_empty() {
+        put(out, &format!("## {}\n", say("page.warnings")));
     }
-    put(out, &format!("## {}\n", say("page.warnings")));
-    for warning in &summary.warnings {
-        let (cause, remedy) = (escape(&warning.cause), escape(&warning.remedy));
+    for warning in &mended {
+        let (cause, remedy) = (escape(&retold(&warning.cause)), escape(&retold(&warning.remedy)));
         put(out, &tell("markdown.warning", &[("cause", &cause), ("remedy", &remedy)]));
     }
-    out.push('\n');
+    if !mended.is_empty() {
+        out.push('\n');
+    }
+    if lacks.is_empty() {
+        return;
+    }
+    put(out, &format!("<details><summary>{}</summary>\n", tell("page.lacks", &[("n", &lacks.len())])));
+    lacks.iter().for_each(|lack| put(out, &format!("- {}", escape(&retold(&lack.cause)))));
+    put(out, "\n</details>\n");
 }
 
 fn metrics(out: &mut String, summary: &Summary) {

@@ -1,10 +1,9 @@
 //! A summary as its readers are told it: the same numbers, its sentences in the language of the scope.
 //!
-//! `summary.json` stays English. Sentences are recognised by their patterns; one that nobody knows, a message of a kernel
+//! `summary.json` stays English, and so do its warnings here: whoever shows them sorts them first. Sentences are recognised by their patterns; one that nobody knows, a message of a kernel
 //! or of a tool, stays as it was said.
 
 use isomark_core::Error;
-use isomark_core::record::Warning;
 
 use crate::claims::claims;
 use crate::dataset::Dataset;
@@ -31,9 +30,6 @@ pub(crate) fn summary(data: &Dataset<'_>, stored: &Summary) -> Result<Summary, E
         cell.metrics.iter_mut().filter_map(|m| m.versus.as_mut()).for_each(|versus| again(&mut versus.why));
     }
     told.controls.iter_mut().for_each(|control| again(&mut control.why));
-    for Warning { cause, remedy } in &mut told.warnings {
-        (*cause, *remedy) = (retold(cause), retold(remedy));
-    }
     if !told.claims.is_empty() {
         told.claims = claims(data)?;
         // The claims' own Chinese is better than sentences made of parts.

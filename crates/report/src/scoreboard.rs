@@ -243,14 +243,9 @@ fn rule(part: &PartOutcome) -> RuleView {
     }
 }
 
-/// A line per claim for a terminal: verdict and title.
+/// Verdict and title of each claim that was measured, for a terminal.
 #[must_use]
-pub fn lines(summary: &Summary) -> Vec<String> {
+pub fn lines(summary: &Summary) -> Vec<(&'static str, &str)> {
     let measured = summary.claims.iter().filter(|claim| was_measured(claim));
-    let mut all: Vec<String> =
-        measured.map(|claim| format!("{:13} {}", claim.verdict.word(), claim.title)).collect();
-    if !all.is_empty() {
-        all.push(counts(&summary.claims));
-    }
-    all
+    measured.map(|claim| (claim.verdict.word(), claim.title.as_str())).collect()
 }

@@ -7,7 +7,7 @@ use isomark_core::{Params, Phase, Value};
 use serde::Serialize;
 
 use crate::answers::{self, bounds};
-use crate::charts::{file_name, words};
+use crate::charts::{file_name, of_another_origin, words};
 use crate::controls::percent;
 use crate::fmt;
 use crate::summary::{CellSummary, Control, MetricSummary, Number, Status, Summary};
@@ -130,13 +130,15 @@ fn titles(names: &[(&str, bool)]) -> Vec<Heading> {
 /// The headline metric of each cell of a scenario.
 #[must_use]
 pub fn headline(run: &Run, summary: &Summary, scenario: &str) -> Table {
-    let cells: Vec<&CellSummary> = summary.scenario(scenario).collect();
+    let mut cells: Vec<&CellSummary> = summary.scenario(scenario).collect();
+    // What all runtimes do first, then what some of them do, then what was not measured.
+    cells.sort_by_key(|cell| (cell.status == Status::Skipped, of_another_origin(&cell.params)));
     let wanted: Vec<Wanted<'_>> = cells.iter().map(|cell| (*cell, cell.metrics.first())).collect();
     let names: Vec<&str> = wanted.iter().filter_map(|(_, metric)| Some(&*metric.as_ref()?.name)).collect();
     // Cells with different parameters may answer with different metrics.
     let mixed = names.iter().any(|name| Some(name) != names.first());
     let what = names.first().filter(|_| !mixed).map_or_else(|| say("table.headline_metric"), |n| capital(n));
-    let table = metrics(run, summary, &wanted, &tell("table.medians", &[("what", &what)]), mixed);
+    let table = metrics(run, summary, &wanted, &tell("table.medians", &[("what", &what)]), mixed, false);
     Table { anchor: anchor(scenario, "median"), ..table }
 }
 
@@ -162,7 +164,7 @@ pub fn details(run: &Run, summary: &Summary, scenario: &str) -> Vec<Table> {
         .collect();
     let mut all = Vec::new();
     if wanted.len() > cells.len() {
-        let table = metrics(run, summary, &wanted, &say("table.all_metrics"), true);
+        let table = metrics(run, summary, &wanted, &say("table.all_metrics"), true, true);
         all.push(shortened(Table { anchor: anchor(scenario, "metrics"), ..table }));
     }
     // Each scenario launches: the same inner steps again say something new only where time is the question.
@@ -171,7 +173,14 @@ pub fn details(run: &Run, summary: &Summary, scenario: &str) -> Vec<Table> {
     all
 }
 
-fn metrics(run: &Run, summary: &Summary, wanted: &[Wanted<'_>], caption: &str, named: bool) -> Table {
+fn metrics(
+    run: &Run,
+    summary: &Summary,
+    wanted: &[Wanted<'_>],
+    caption: &str,
+    named: bool,
+    quiet: bool,
+) -> Table {
     let cells: Vec<&CellSummary> = wanted.iter().map(|(cell, _)| *cell).collect();
     let (varying, constant) = parameters(&cells);
     let present = |has: fn(&MetricSummary) -> bool| wanted.iter().any(|(_, m)| m.is_some_and(has));
@@ -185,7 +194,7 @@ fn metrics(run: &Run, summary: &Summary, wanted: &[Wanted<'_>], caption: &str, n
         named,
         p95: present(|m| m.p95.is_some() && m.unit == "ns"),
         versus: present(|m| m.versus.is_some()),
-        quiet: named && present(|m| m.versus.as_ref().is_some_and(|versus| versus.quiet.is_some())),
+        quiet: quiet && present(|m| m.versus.as_ref().is_some_and(|versus| versus.quiet.is_some())),
         floor: present(|m| m.floor.is_some()),
         failed: present(|m| m.failed > 0),
     };
@@ -195,7 +204,7 @@ fn metrics(run: &Run, summary: &Summary, wanted: &[Wanted<'_>], caption: &str, n
     noted(Table { caption, rows: rows.collect(), columns, ..Table::default() })
 }
 
-/// Names of parameters that differ between cells, and the others in words.
+/// Names of parameters that tell cells apart, and the others in words.
 fn parameters(cells: &[&CellSummary]) -> (Vec<String>, String) {
     let mut keys: Vec<&str> = Vec::new();
     for (key, _) in cells.iter().flat_map(|cell| cell.params.iter()) {
@@ -205,20 +214,28 @@ fn parameters(cells: &[&CellSummary]) -> (Vec<String>, String) {
     }
     // The kernel names the row; the rest tells it from its neighbours.
     keys.sort_by_key(|key| *key != "kernel");
-    let first = cells.first().map(|cell| &cell.params);
-    let same = |key: &str| {
-        let value = first.and_then(|params| params.get(key));
-        cells.iter().all(|cell| cell.params.get(key) == value)
+    let values = |key: &str| cells.iter().map(|cell| cell.params.get(key)).collect::<Vec<_>>();
+    let there = |key: &str| values(key).iter().map(Option::is_some).collect::<Vec<_>>();
+    let single = |key: &str| {
+        let found: Vec<&Value> = values(key).into_iter().flatten().collect();
+        found.iter().all(|value| *value == found[0])
     };
-    let constant: Params = keys.iter().filter(|key| same(key)).fold(Params::new(), |params, key| match first
-        .and_then(|all| all.get(key))
-    {
+    let (varying, mut constant): (Vec<&str>, Vec<&str>) =
+        keys.iter().partition(|key| !single(key) || there(key).contains(&false));
+    // What has one value wherever it is there, and is there where another one is, tells no row from another.
+    let follows = |at: usize| {
+        let (key, before) = (varying[at], &varying[..at]);
+        single(key) && before.iter().any(|other| single(other) && there(other) == there(key))
+    };
+    let (follow, own): (Vec<usize>, Vec<usize>) = (0..varying.len()).partition(|at| follows(*at));
+    constant.extend(follow.into_iter().map(|at| varying[at]));
+    let value = |key: &&str| values(key).into_iter().flatten().next();
+    let constant = constant.iter().fold(Params::new(), |params, key| match value(key) {
         Some(Value::Number(number)) => params.with(key, *number),
         Some(Value::Text(text)) => params.with(key, text.as_str()),
         Some(Value::Bool(_)) | None => params,
     });
-    let varying = keys.iter().filter(|key| !same(key)).map(|key| (*key).to_owned()).collect();
-    (varying, words(&constant))
+    (own.into_iter().map(|at| varying[at].to_owned()).collect(), words(&constant))
 }
 
 /// Which columns a table of metrics has.
@@ -281,7 +298,12 @@ impl Shape {
         let blank = Entry::default;
         let middle = metric.median.map_or(f64::NAN, |m| m.0);
         let ci95 = bounds(metric.ci95);
-        cells.push(Entry::number(fmt::quantity(&metric.unit, middle, ci95), middle));
+        let median = Entry::number(fmt::quantity(&metric.unit, middle, ci95), middle);
+        cells.push(match answers::modes(metric) {
+            // With the number of a note behind it, no text is a plain number.
+            Some(why) => Entry { why, sort: format!("{middle:.5e}"), ..median },
+            None => median,
+        });
         cells.push(Entry::words(ci95.map_or("~".to_owned(), |ci| fmt::interval(&metric.unit, middle, ci))));
         if self.p95 {
             let p95 = metric.p95.map(|p| Entry::number(fmt::quantity(&metric.unit, p.0, None), p.0));

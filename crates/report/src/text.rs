@@ -11,6 +11,7 @@ use crate::fmt::{clean, shortened};
 use crate::scoreboard;
 use crate::stats::verdict::Verdict;
 use crate::summary::{Column, Figure, Row, Status, Summary, Trust};
+use crate::warnings::of_no_use;
 
 /// Columns that every terminal has.
 pub const WIDTH: usize = 80;
@@ -57,24 +58,31 @@ pub fn table_in(summary: &Summary, width: usize) -> String {
     let claims = scoreboard::lines(summary);
     if !claims.is_empty() {
         out.text.push('\n');
-        claims.iter().for_each(|text| out.sentence("", text));
+        claims.iter().for_each(|(verdict, title)| out.sentence(&format!("{verdict:13} "), title));
+        out.sentence("", &scoreboard::counts(&summary.claims));
     }
     warnings(&mut out, &summary.warnings);
     out.text
 }
 
-/// Cause and remedy of each warning, once.
+/// Cause and remedy of each warning, once; what nobody can mend is counted.
 fn warnings(out: &mut Lines, all: &[Warning]) {
+    let (lacks, mended): (Vec<&Warning>, Vec<&Warning>) = all.iter().partition(|one| of_no_use(one));
     if all.is_empty() {
         return;
     }
     out.text.push('\n');
-    for warning in all.iter().take(WARNINGS) {
+    for warning in mended.iter().take(WARNINGS) {
         out.sentence("! ", &clean(&warning.cause));
         out.sentence("  → ", &clean(&warning.remedy));
     }
-    if all.len() > WARNINGS {
-        out.sentence("! ", &format!("and {} more warnings in the report", all.len() - WARNINGS));
+    if mended.len() > WARNINGS {
+        out.sentence("! ", &format!("and {} more warnings in the report", mended.len() - WARNINGS));
+    }
+    let things = if lacks.len() == 1 { "thing" } else { "things" };
+    if !lacks.is_empty() {
+        let n = lacks.len();
+        out.sentence("", &format!("{n} {things} that a runtime does not have here: the report names them"));
     }
 }
 
@@ -244,5 +252,12 @@ mod tests {
         warnings(&mut out, &(0..WARNINGS + 2).map(one).collect::<Vec<_>>());
         assert!(out.text.contains("! cause 0\n  → remedy 0\n") && !out.text.contains("cause 8"));
         assert!(out.text.ends_with("! and 2 more warnings in the report\n"), "{}", out.text);
+        let mut out = Lines { text: String::new(), width: WIDTH };
+        let lack = Warning { cause: "a lacks b".into(), remedy: "nothing to do: so it is".into() };
+        warnings(&mut out, &[one(1), lack.clone(), lack]);
+        assert_eq!(
+            out.text,
+            "\n! cause 1\n  → remedy 1\n2 things that a runtime does not have here: the report names them\n"
+        );
     }
 }

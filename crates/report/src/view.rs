@@ -16,6 +16,7 @@ use crate::ranges;
 use crate::scoreboard::{Scoreboard, scoreboard};
 use crate::summary::{Figure, Summary};
 use crate::tables::{self, Table};
+use crate::warnings::of_no_use;
 use crate::words::{find, named, retold, say, tell};
 
 /// The page.
@@ -53,12 +54,25 @@ pub struct View {
     pub fairness: Fairness,
     /// Warnings: cause and remedy.
     pub warnings: Vec<Warning>,
+    /// What a runtime does not have and nobody can mend.
+    pub lacks: Vec<Lack>,
+    /// How much that is.
+    pub lacking: usize,
     /// How to measure it again.
     pub reproduce: Vec<(String, String)>,
     /// The command line.
     pub command: String,
     /// Files beside the page: name and what is in them.
     pub files: Vec<(String, String)>,
+}
+
+/// What was not measured and cannot be, by the same word of what to do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Lack {
+    /// That there is nothing to do.
+    pub remedy: String,
+    /// What is lacking.
+    pub causes: Vec<String>,
 }
 
 /// How far the verdicts can be trusted.
@@ -139,6 +153,8 @@ pub struct Section {
     pub answer: String,
     /// Its charts.
     pub charts: Vec<ChartView>,
+    /// A second look at the same, which decides nothing.
+    pub beside: Vec<ChartView>,
     /// The table of its headline metric.
     pub table: Table,
     /// Tables for those who want all of it.
@@ -150,6 +166,8 @@ pub struct Section {
 pub struct ChartView {
     /// Scenario that it belongs to.
     pub scenario: String,
+    /// Whether it stands beside the others.
+    pub beside: bool,
     /// Where it is on the page.
     pub anchor: String,
     /// Heading.
@@ -196,6 +214,8 @@ pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
         controls: controls(summary),
         fairness: fairness(run),
         warnings: warnings(summary),
+        lacks: lacks(summary),
+        lacking: summary.warnings.iter().filter(|one| of_no_use(one)).count(),
         reproduce: reproduce(run),
         command: again(run),
         files: files(drawn),
@@ -263,7 +283,10 @@ fn rows(summary: &Summary) -> (Vec<RowView>, Vec<String>) {
     let why = |at: usize, row: &crate::summary::Row| {
         let figure = row.figures.get(at)?.as_ref()?;
         let equal = || by_size(summary, &row.runtime, &headline.columns.get(at)?.scenario, figure);
-        figure.why.clone().or_else(equal).map(|why| fmt::clean(&why))
+        let why = figure.why.clone().or_else(equal);
+        let all = [why, two_modes(summary, &row.runtime, &headline.columns.get(at)?.scenario, figure)];
+        let all: Vec<String> = all.into_iter().flatten().map(|why| fmt::clean(&why)).collect();
+        (!all.is_empty()).then(|| all.join(&say("list.semicolon")))
     };
     let mut notes = Vec::new();
     for (at, row) in (0..headline.columns.len()).flat_map(|at| headline.rows.iter().map(move |row| (at, row)))
@@ -297,6 +320,13 @@ fn by_size(summary: &Summary, runtime: &str, scenario: &str, figure: &Figure) ->
     cell.metric(&figure.metric)?.versus.as_ref().and_then(tables::by_size)
 }
 
+/// That the values of a figure gather in two places, where they do.
+fn two_modes(summary: &Summary, runtime: &str, scenario: &str, figure: &Figure) -> Option<String> {
+    let mut cells = summary.scenario(scenario);
+    let cell = cells.find(|cell| cell.runtime == runtime && cell.params == figure.params)?;
+    answers::modes(cell.metric(&figure.metric)?)
+}
+
 fn nothing() -> FigureView {
     FigureView { value: "~".to_owned(), ..FigureView::default() }
 }
@@ -320,7 +350,8 @@ fn figure(figure: &Figure, note: usize) -> FigureView {
 }
 
 fn section(run: &Run, summary: &Summary, name: &str, charts: &[ChartView]) -> Section {
-    let mine = charts.iter().filter(|chart| chart.scenario == name);
+    let mine = charts.iter().filter(|chart| chart.scenario == name).cloned();
+    let (beside, charts) = mine.partition(|chart| chart.beside);
     let answer = ranges::of_scenario(&summary.headline, name);
     let answer = answer.unwrap_or_else(|| answers::of_scenario(summary, name));
     Section {
@@ -328,7 +359,8 @@ fn section(run: &Run, summary: &Summary, name: &str, charts: &[ChartView]) -> Se
         anchor: anchor(name),
         question: question(run, name),
         answer: unbroken(&answer),
-        charts: mine.cloned().collect(),
+        charts,
+        beside,
         table: tables::headline(run, summary, name),
         details: tables::details(run, summary, name),
     }
@@ -364,6 +396,7 @@ fn chart(chart: &Chart) -> ChartView {
     let label = format!("{}. {}", chart.title, chart.says);
     ChartView {
         scenario: chart.scenario.clone(),
+        beside: chart.beside,
         anchor: format!("f-{}", charts::file_name(&chart.name)),
         title: chart.title.clone(),
         caption: chart.caption.clone(),
@@ -383,10 +416,25 @@ fn controls(summary: &Summary) -> Option<ControlsView> {
     })
 }
 
+fn warning(warning: &Warning) -> Warning {
+    let words = |text: &str| answers::capital(&fmt::clean(&retold(text)));
+    Warning { cause: words(&warning.cause), remedy: words(&warning.remedy) }
+}
+
 fn warnings(summary: &Summary) -> Vec<Warning> {
-    let words = |text: &str| answers::capital(&fmt::clean(text));
-    let one = |w: &Warning| Warning { cause: words(&w.cause), remedy: words(&w.remedy) };
-    summary.warnings.iter().map(one).collect()
+    summary.warnings.iter().filter(|one| !of_no_use(one)).map(warning).collect()
+}
+
+/// What nobody can mend, with one word of it for all of like remedy.
+fn lacks(summary: &Summary) -> Vec<Lack> {
+    let mut all: Vec<Lack> = Vec::new();
+    for Warning { cause, remedy } in summary.warnings.iter().filter(|one| of_no_use(one)).map(warning) {
+        match all.iter_mut().find(|lack| lack.remedy == remedy) {
+            Some(lack) => lack.causes.push(cause),
+            None => all.push(Lack { remedy, causes: vec![cause] }),
+        }
+    }
+    all
 }
 
 fn reproduce(run: &Run) -> Vec<(String, String)> {

@@ -35,7 +35,14 @@ pub fn warnings(data: &Dataset<'_>, cells: &[CellSummary], controls: &[Control])
             told.push(warning);
         }
     }
+    // What a reader can do something about comes first.
+    told.sort_by_key(of_no_use);
     told
+}
+
+/// Whether nobody can do anything about a warning: it tells what a runtime or a host does not have.
+pub(crate) fn of_no_use(warning: &Warning) -> bool {
+    warning.remedy.starts_with("nothing to do")
 }
 
 fn warn(all: &mut Vec<Warning>, cause: String, remedy: impl Into<String>) {

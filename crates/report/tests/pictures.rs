@@ -19,7 +19,7 @@ use isomark_report::words::Words;
 use isomark_report::{Summary, summarise};
 
 /// All kinds, by the names of their files.
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 18] = [
     "trade-off",
     "layers",
     "startup-distribution",
@@ -27,6 +27,8 @@ const KINDS: [&str; 16] = [
     "memory-modes",
     "memory-marginal",
     "memory-slopes",
+    "memory-marginal-host",
+    "memory-slopes-host",
     "disk",
     "throughput-best",
     "throughput-sustained",
@@ -232,6 +234,86 @@ fn a_band_wider_than_the_region_is_drawn_beside_it() {
         }
     }
     assert!(told(&samples) > 4, "the band of a noisy host is not drawn");
+}
+
+/// All words of a scene.
+fn words(scene: &Scene) -> Vec<&str> {
+    let mut all = Vec::new();
+    for item in &scene.items {
+        if let Mark::Text { words, .. } = &item.mark {
+            all.push(words.as_str());
+        }
+    }
+    all
+}
+
+#[test]
+fn an_axis_names_what_its_panel_counts() {
+    let (_, charts) = drawn(&run());
+    let disk = charts.iter().find(|chart| chart.name == "disk").unwrap();
+    let words = words(&disk.wide);
+    let axis_below = |head: &str| {
+        let at = words.iter().position(|word| word.starts_with(head)).unwrap_or_else(|| panic!("{words:?}"));
+        // A panel is placed as a whole: its grid with the axis first, then its words.
+        words[..at].iter().rev().find(|word| ["allocated", "sum of file lengths"].contains(word)).copied()
+    };
+    assert_eq!(axis_below("logical:"), Some("sum of file lengths"));
+    assert_eq!(axis_below("marginal:"), Some("allocated"));
+}
+
+#[test]
+fn what_is_read_from_the_whole_host_stands_beside() {
+    let (_, charts) = drawn(&run());
+    let find = |name: &str| charts.iter().find(|chart| chart.name == name).unwrap();
+    let says = |name: &str, what: &str| words(&find(name).wide).contains(&what);
+    assert!(says("memory-marginal", "by PSS") && !says("memory-marginal", "by MemAvailable"));
+    assert!(says("memory-marginal-host", "by MemAvailable") && !says("memory-marginal-host", "by PSS"));
+    let beside: Vec<&str> = charts.iter().filter(|chart| chart.beside).map(|chart| &*chart.name).collect();
+    assert_eq!(beside, ["memory-marginal-host", "memory-slopes-host"]);
+}
+
+#[test]
+fn what_rows_have_in_common_stands_above_them_and_no_label_is_cut() {
+    let mut run = run();
+    let kernels: Vec<Cell> =
+        run.cells.iter().filter(|cell| cell.params.text("kernel") == Some("dgemm")).cloned().collect();
+    assert!(!kernels.is_empty());
+    for cell in kernels {
+        let params = cell.params.clone().with("millis", 60).with("pages", "huge").with("isa", "avx512");
+        run.cells.push(Cell { params, ..cell });
+    }
+    let (_, charts) = drawn(&run);
+    let own = charts.iter().filter(|chart| chart.name.starts_with("throughput-"));
+    for (name, scene) in own.flat_map(|chart| [(&chart.name, &chart.wide), (&chart.name, &chart.narrow)]) {
+        legible(name, scene);
+        let words = words(scene);
+        assert!(words.iter().any(|word| word.contains("60 ms") && word.contains("huge pages")), "{words:?}");
+        let cut: Vec<_> = words.iter().filter(|word| word.contains('…')).collect();
+        assert!(cut.is_empty(), "{name}: {cut:?}");
+    }
+}
+
+#[test]
+fn values_that_gather_in_two_places_are_seen_there() {
+    let run = run();
+    let mut samples = samples(&run);
+    for sample in &mut samples {
+        let Outcome::Values(values) = &mut sample.outcome else { continue };
+        for (_, value) in values.iter_mut().filter(|(name, _)| *name == "returned") {
+            *value = [0.2, 0.8][sample.block as usize % 2] + f64::from(sample.block) * 1e-3;
+        }
+    }
+    let data = Dataset::new(&run, &samples, fixture::noise(&run)).unwrap();
+    let summary = summarise::summarise(&data);
+    let charts = charts::charts(&data, &summary);
+    let chart = charts.iter().find(|chart| chart.name == "reclaim").unwrap();
+    look(chart, &summary, "reclaim-two-modes.png");
+    let dots = chart.wide.items.iter().filter_map(|item| match &item.mark {
+        Mark::Dots { at, .. } => Some(at.len()),
+        _ => None,
+    });
+    assert_eq!(dots.sum::<usize>(), summary.scenario("reclaim").map(|cell| cell.trials).sum::<usize>());
+    legible(&chart.name, &chart.wide);
 }
 
 #[test]

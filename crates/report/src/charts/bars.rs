@@ -38,6 +38,8 @@ pub struct Bar {
 /// Bars of one quantity.
 #[derive(Clone, Debug)]
 pub struct Group {
+    /// Name of its metric.
+    pub metric: String,
     /// The quantity; empty for none.
     pub title: String,
     /// The bars.
@@ -49,36 +51,45 @@ pub struct Group {
 pub struct Panel {
     /// The heading; empty for none.
     pub title: String,
+    /// What its axis counts.
+    pub axis: String,
     /// The groups.
     pub groups: Vec<Group>,
     /// Where its axis ends, if it shares it with other panels.
     pub high: Option<f64>,
 }
 
+/// Room that labels and values of all panels take, so that bars of one scale have one length wherever they stand.
+struct Margins {
+    left: f64,
+    words: f64,
+}
+
 /// Draws the panels, each with an axis of its own from zero.
 #[must_use]
-pub fn draw(panels: &[Panel], unit: &str, title: &str, width: f64) -> Scene {
+pub fn draw(panels: &[Panel], unit: &str, width: f64) -> Scene {
     let mut scene = Scene::new(width);
     let abreast = panels.len().clamp(1, 2);
     let beside = (width - GAP * (abreast as f64 - 1.0)) / abreast as f64;
     let (columns, each) = if beside < PANEL { (1, width) } else { (abreast, beside) };
+    let bars = || panels.iter().flat_map(|panel| &panel.groups).flat_map(|group| &group.bars);
+    let widest = |text: fn(&Bar) -> &str, weight| {
+        bars().map(|bar| letters::room(text(bar), SIZE, weight)).fold(0.0, f64::max)
+    };
+    let left = (widest(|bar| &bar.label, Weight::Regular) + 12.0).min(each * 0.42);
+    let margins = Margins { left, words: widest(|bar| &bar.words, Weight::Medium) + 10.0 };
     let mut top = 0.0;
     for row in panels.chunks(columns) {
         for (at, panel) in row.iter().enumerate() {
-            scene.place(one(panel, unit, title, each), at as f64 * (each + GAP), top);
+            scene.place(one(panel, unit, &margins, each), at as f64 * (each + GAP), top);
         }
         top = scene.height + 14.0;
     }
     scene
 }
 
-fn one(panel: &Panel, unit: &str, title: &str, width: f64) -> Scene {
+fn one(panel: &Panel, unit: &str, &Margins { left, words }: &Margins, width: f64) -> Scene {
     let bars = || panel.groups.iter().flat_map(|group| &group.bars);
-    let widest = |text: fn(&Bar) -> &str, weight| {
-        bars().map(|bar| letters::room(text(bar), SIZE, weight)).fold(0.0, f64::max)
-    };
-    let left = (widest(|bar| &bar.label, Weight::Regular) + 12.0).min(width * 0.42);
-    let words = widest(|bar| &bar.words, Weight::Medium) + 10.0;
     let high = bars().map(|bar| bar.ci95.map_or(bar.value, |ci| ci[1].max(bar.value))).fold(0.0, f64::max);
     // What shrinks is drawn below zero, and so is the part of an interval that lies there.
     let low = bars().map(|bar| bar.ci95.map_or(bar.value, |ci| ci[0].min(bar.value))).fold(0.0, f64::min);
@@ -109,7 +120,7 @@ fn one(panel: &Panel, unit: &str, title: &str, width: f64) -> Scene {
         y += 8.0;
     }
     let mut scene = Scene::new(width);
-    axis.draw(&mut scene, top, y, title);
+    axis.draw(&mut scene, top, y, &panel.axis);
     scene.place(plot, 0.0, 0.0);
     scene.height = scene.height.max(y + FOOT);
     scene

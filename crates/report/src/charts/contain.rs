@@ -25,7 +25,7 @@ pub(super) fn chart(data: &Dataset<'_>, summary: &Summary) -> Option<Chart> {
         .collect();
     let groups: Vec<Group> = texts::CONTAINED
         .iter()
-        .map(|(metric, title)| Group { title: say(title), rows: rows(data, &cells, &columns, metric) })
+        .map(|(metric, title)| Group::new(say(title), rows(data, &cells, &columns, metric)))
         .filter(|group| !group.rows.is_empty())
         .collect();
     if columns.is_empty() || groups.is_empty() {

@@ -63,6 +63,15 @@ pub struct Row {
     pub points: Vec<Point>,
 }
 
+/// Rows that have something in common.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// What they have in common; empty for nothing that would have to be told.
+    pub title: String,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
 /// Rows with a common region of equivalence.
 #[derive(Clone, Debug)]
 pub struct Panel {
@@ -70,8 +79,14 @@ pub struct Panel {
     pub title: String,
     /// The region of equivalence as bounds of the ratio.
     pub band: [f64; 2],
-    /// The rows.
-    pub rows: Vec<Row>,
+    /// The rows in groups.
+    pub groups: Vec<Group>,
+}
+
+impl Panel {
+    fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.groups.iter().flat_map(|group| &group.rows)
+    }
 }
 
 /// Draws a legend and the panels one below the other.
@@ -80,7 +95,7 @@ pub fn draw(panels: &[Panel], legend: &[Key], title: &str, width: f64) -> Scene 
     let mut scene = Scene::new(width);
     let keys: Vec<(usize, Ink, &str)> = legend.iter().map(|key| (key.shape(), key.ink, &*key.name)).collect();
     let mut top = super::legend::shapes(&mut scene, &keys, 2.0) + 6.0;
-    let rows = || panels.iter().flat_map(|panel| &panel.rows);
+    let rows = || panels.iter().flat_map(Panel::rows);
     let values = rows().flat_map(|row| &row.points).map(|point| &*point.words);
     let lanes = Lanes::beside(width, rows().map(|row| &*row.label), values);
     for panel in panels {
@@ -91,7 +106,7 @@ pub fn draw(panels: &[Panel], legend: &[Key], title: &str, width: f64) -> Scene 
 }
 
 fn one(panel: &Panel, lanes: &Lanes, title: &str, width: f64) -> Scene {
-    let points = || panel.rows.iter().flat_map(|row| &row.points);
+    let points = || panel.rows().flat_map(|row| &row.points);
     let ends = || points().flat_map(|p| [p.ratio].into_iter().chain(p.ci95.into_iter().flatten()));
     let ends = || ends().filter(|v| *v > 0.0).chain(panel.band).chain(points().flat_map(|p| p.band));
     let (low, high) = (ends().fold(f64::INFINITY, f64::min), ends().fold(0.0, f64::max));
@@ -100,20 +115,14 @@ fn one(panel: &Panel, lanes: &Lanes, title: &str, width: f64) -> Scene {
     plot.text((0.0, 14.0), &panel.title, Style::new(Ink::Text).size(13.5).medium());
     let top = 24.0;
     let mut y = top + 4.0;
-    for row in &panel.rows {
-        let height = LANE * row.points.len().max(1) as f64;
-        lanes.label(&mut plot, y, height, &row.label, "");
-        y += lanes.head();
-        for (at, point) in row.points.iter().enumerate() {
-            let middle = y + LANE * (at as f64 + 0.5);
-            let from = plot.items.len();
-            widening(&mut plot, &axis, panel.band, point, middle);
-            draw_point(&mut plot, &axis, point, middle);
-            let style = Style::new(Ink::Text).size(12.0).medium().anchor(Anchor::End);
-            plot.text((width, middle + 4.2), &point.words, style);
-            plot.own(from, &point.key.name);
+    for group in &panel.groups {
+        if !group.title.is_empty() {
+            plot.heading((0.0, y + 13.0), &group.title, Style::new(Ink::Muted).size(12.0).medium());
+            y += 20.0;
         }
-        y += height + 7.0;
+        for row in &group.rows {
+            y = draw_row(&mut plot, &axis, lanes, panel.band, row, y);
+        }
     }
     let mut scene = Scene::new(width);
     let [from, to] = panel.band.map(|v| axis.at(v));
@@ -126,6 +135,24 @@ fn one(panel: &Panel, lanes: &Lanes, title: &str, width: f64) -> Scene {
     scene.place(plot, 0.0, 0.0);
     scene.height = scene.height.max(y + FOOT);
     scene
+}
+
+/// Draws a row from `y` on and returns where the next one begins.
+fn draw_row(plot: &mut Scene, axis: &Axis, lanes: &Lanes, band: [f64; 2], row: &Row, y: f64) -> f64 {
+    let points = LANE * row.points.len().max(1) as f64;
+    let height = points.max(lanes.height(&row.label));
+    lanes.label(plot, y, height, &row.label, "");
+    let y = y + lanes.head();
+    for (at, point) in row.points.iter().enumerate() {
+        let middle = y + (height - points) / 2.0 + LANE * (at as f64 + 0.5);
+        let from = plot.items.len();
+        widening(plot, axis, band, point, middle);
+        draw_point(plot, axis, point, middle);
+        let style = Style::new(Ink::Text).size(12.0).medium().anchor(Anchor::End);
+        plot.text((plot.width, middle + 4.2), &point.words, style);
+        plot.own(from, &point.key.name);
+    }
+    y + height + 7.0
 }
 
 /// What the run's A/A band adds to the region, on either side of it: strokes, so that it is told from the region itself.

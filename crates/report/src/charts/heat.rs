@@ -36,7 +36,7 @@ pub(super) fn chart(summary: &Summary) -> Option<Chart> {
         let row = Row { label, note: String::new(), cells: found };
         match groups.iter_mut().find(|group| group.title == title) {
             Some(group) => group.rows.push(row),
-            None => groups.push(Group { title, rows: vec![row] }),
+            None => groups.push(Group::new(title, vec![row])),
         }
     }
     let n = counts(cells.iter().filter_map(|cell| cell.metric(METRIC)).map(|metric| metric.n));

@@ -64,8 +64,18 @@ pub struct Row {
 pub struct Group {
     /// The heading; empty for none.
     pub title: String,
+    /// What the rows have in common beside it; empty for nothing.
+    pub common: String,
     /// The rows.
     pub rows: Vec<Row>,
+}
+
+impl Group {
+    /// Rows below a heading.
+    #[must_use]
+    pub const fn new(title: String, rows: Vec<Row>) -> Self {
+        Self { title, common: String::new(), rows }
+    }
 }
 
 /// What the parts of a matrix take.
@@ -140,6 +150,10 @@ fn part(columns: &[String], from: usize, groups: &[Group], sizes: &Sizes, width:
         if !group.title.is_empty() {
             scene.text((0.0, y + 15.0), &group.title, Style::new(Ink::Text).size(12.5).medium());
             y += 22.0;
+        }
+        if !group.common.is_empty() {
+            scene.text((0.0, y + 13.0), &group.common, Style::new(Ink::Muted).size(SIZE).medium());
+            y += 20.0;
         }
         for row in &group.rows {
             label(&mut scene, row, y, sizes);
@@ -225,7 +239,7 @@ mod tests {
             tip: "t".into(),
         };
         let row = Row { label: "a row".into(), note: "62.4 GFLOP/s".into(), cells: vec![Some(one); columns] };
-        (names, vec![Group { title: String::new(), rows: vec![row; 3] }])
+        (names, vec![Group::new(String::new(), vec![row; 3])])
     }
 
     #[test]

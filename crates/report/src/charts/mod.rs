@@ -59,6 +59,8 @@ pub struct Chart {
     pub caption: String,
     /// What it says, for somebody who cannot see it.
     pub says: String,
+    /// Whether it stands beside the others of its scenario: a second look at the same, which decides nothing.
+    pub beside: bool,
     /// For a page with room.
     pub wide: Scene,
     /// For a telephone.
@@ -75,7 +77,12 @@ impl Chart {
         let (title, caption) = (title.into(), caption.into());
         let (wide, narrow) = (draw(WIDE), draw(NARROW));
         let (name, scenario, says) = (name.to_owned(), scenario.to_owned(), caption.clone());
-        Self { name, scenario, title, caption, says, wide, narrow }
+        Self { name, scenario, title, caption, says, beside: false, wide, narrow }
+    }
+
+    /// The same as a chart that stands beside the others.
+    fn beside(self) -> Self {
+        Self { beside: true, ..self }
     }
 
     /// The same with what it says; without that, it says how to read it.
@@ -103,7 +110,7 @@ pub fn charts(data: &Dataset<'_>, summary: &Summary) -> Vec<Chart> {
             "throughput" => {
                 all.extend(ratios::charts(summary, scenario).into_iter().chain(profile::chart(summary)));
             }
-            "memory" => all.extend(sizes::memory(summary).into_iter().chain(slopes::chart(data, summary))),
+            "memory" => all.extend(sizes::memory(summary).into_iter().chain(slopes::charts(data, summary))),
             "interference" => all.extend(heat::chart(summary)),
             "isolation" => all.extend(seen::chart(data, summary)),
             "containment" => all.extend(contain::chart(data, summary)),
@@ -112,7 +119,7 @@ pub fn charts(data: &Dataset<'_>, summary: &Summary) -> Vec<Chart> {
             _ => all.extend(times::charts(data, summary, scenario)),
         }
         if !all.iter().any(|chart| chart.scenario == scenario) {
-            all.extend(sizes::any(summary, scenario));
+            all.extend(times::any(data, summary, scenario));
         }
     }
     all
@@ -173,7 +180,7 @@ fn by_params<'s>(cells: &[&'s CellSummary]) -> Vec<(String, Vec<&'s CellSummary>
 }
 
 /// Whether a cell's instances come from a snapshot or a pool.
-fn of_another_origin(params: &Params) -> bool {
+pub(crate) fn of_another_origin(params: &Params) -> bool {
     !matches!(params.text("origin"), None | Some("fresh"))
 }
 

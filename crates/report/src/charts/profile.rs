@@ -6,7 +6,7 @@
 use isomark_core::payload::catalog;
 
 use super::matrix::{self, Cell, Group, Row, Sign};
-use super::ratios::{KINDS, compared, labels};
+use super::ratios::{KINDS, compared, full, labels};
 use super::scene::Ink;
 use super::{Chart, counts, texts};
 use crate::answers::bounds;
@@ -30,7 +30,7 @@ pub(super) fn chart(summary: &Summary) -> Option<Chart> {
         .filter(|name| all.iter().any(|c| c.runtime == *name && compared(c, METRIC).is_some()))
         .collect();
     let groups: Vec<Group> =
-        KINDS.iter().filter_map(|(kind, title)| group(&all, &columns, *kind, title)).collect();
+        KINDS.iter().flat_map(|(kind, title)| groups(&all, &columns, *kind, title)).collect();
     if columns.is_empty() || groups.is_empty() {
         return None;
     }
@@ -56,23 +56,33 @@ fn said(all: &[&CellSummary], runtime: &str) -> String {
     tell("chart.differs", &[("who", &fmt::clean(runtime)), ("n", &differ), ("all", &verdicts().count())])
 }
 
-fn group(all: &[&CellSummary], columns: &[&str], kind: Option<catalog::Kind>, title: &str) -> Option<Group> {
+fn groups(all: &[&CellSummary], columns: &[&str], kind: Option<catalog::Kind>, title: &str) -> Vec<Group> {
     let of_kind = |cell: &&&CellSummary| {
         cell.params.text("kernel").and_then(catalog::kernel).map(|kernel| kernel.kind) == kind
     };
     let cells: Vec<&CellSummary> = all.iter().filter(of_kind).copied().collect();
-    let mut rows: Vec<Row> = Vec::new();
-    for (cell, label) in cells.iter().zip(labels(&cells)).filter(|(cell, _)| cell.runtime == REFERENCE) {
+    let mut groups: Vec<Group> = Vec::new();
+    for (cell, (common, label)) in
+        cells.iter().zip(labels(&cells)).filter(|(cell, _)| cell.runtime == REFERENCE)
+    {
         let like = |name: &&str| cells.iter().find(|c| c.runtime == **name && c.params == cell.params);
-        let found: Vec<Option<Cell>> = columns.iter().map(|name| one(like(name)?, &label)).collect();
-        if found.iter().all(Option::is_none) {
+        let full = full(&label, &common);
+        let found: Vec<Option<Cell>> = columns.iter().map(|name| one(like(name)?, &full)).collect();
+        let Some(metric) = cell.metric(METRIC).filter(|_| found.iter().any(Option::is_some)) else {
             continue;
+        };
+        let Some(rate) = metric.median else { continue };
+        let note = fmt::quantity(&metric.unit, rate.0, bounds(metric.ci95));
+        let row = Row { label, note, cells: found };
+        match groups.iter_mut().find(|group| group.common == common) {
+            Some(group) => group.rows.push(row),
+            None => {
+                let title = if groups.is_empty() { say(title) } else { String::new() };
+                groups.push(Group { title, common, rows: vec![row] });
+            }
         }
-        let metric = cell.metric(METRIC)?;
-        let note = fmt::quantity(&metric.unit, metric.median?.0, bounds(metric.ci95));
-        rows.push(Row { label, note, cells: found });
     }
-    (!rows.is_empty()).then(|| Group { title: say(title), rows })
+    groups
 }
 
 fn one(cell: &CellSummary, label: &str) -> Option<Cell> {

@@ -7,7 +7,7 @@
 use isomark_core::record::Cell;
 
 use super::axis::{Axis, COUNT};
-use super::scene::{Anchor, Ink, Scene, Style};
+use super::scene::{Ink, Scene, Style};
 use super::{Chart, counts, ink, panels, texts};
 use crate::controls::is_control;
 use crate::dataset::{Dataset, Observed};
@@ -92,7 +92,8 @@ fn levels(seen: &Observed) -> Vec<(f64, f64)> {
 
 fn draw(ramps: &[Ramp], width: f64) -> Scene {
     let mut scene = Scene::new(width);
-    panels::place(&mut scene, ramps.len(), LEAST, 0.0, |at, width| one(ramps, at, width));
+    let groups = panels::by_heading(ramps.iter().map(|ramp| ramp.heading.as_str()));
+    panels::place(&mut scene, &groups, LEAST, |at, width| one(ramps, at, width));
     scene
 }
 
@@ -111,10 +112,7 @@ fn one(ramps: &[Ramp], at: usize, width: f64) -> Scene {
     let left = rise.rise_room();
     let axis = Axis::log(1.0, most.max(2.0), COUNT, left, width - 4.0);
     rise.draw_upright(&mut scene, left, width - 4.0);
-    for tick in axis.ticks(34.0) {
-        let style = Style::new(Ink::Muted).size(11.0).anchor(Anchor::Middle);
-        scene.text((axis.at(tick), bottom + 15.0), &axis.label(tick), style);
-    }
+    panels::levels(&mut scene, &axis, all().map(|point| point.0).collect(), bottom + 15.0);
     let curve = |ramp: &Ramp| ramp.points.iter().map(|(x, y)| (axis.at(*x), rise.at(*y))).collect::<Vec<_>>();
     for other in ramps.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, ramp)| ramp) {
         scene.curve(curve(other), 1.0, Ink::Axis).alpha(0.35);
@@ -136,12 +134,12 @@ fn one(ramps: &[Ramp], at: usize, width: f64) -> Scene {
 /// Writes whose ramp it is, how far it got and what stopped it; returns where that ends. Lines are those of the longest.
 fn head(scene: &mut Scene, ramp: &Ramp, ramps: &[Ramp]) -> f64 {
     let width = scene.width;
-    let most = |of: fn(&Ramp) -> &str| ramps.iter().map(|r| panels::lines(of(r), width)).max().unwrap_or(0);
-    let top = panels::heading(scene, &ramp.runtime, &ramp.heading, most(|ramp| &ramp.heading));
+    let most = ramps.iter().map(|ramp| panels::lines(&ramp.stopped, width)).max().unwrap_or(0);
+    let top = panels::heading(scene, &ramp.runtime);
     let muted = Style::new(Ink::Muted).size(11.0);
     scene.text((0.0, top + 13.0), &ramp.reached, muted);
     for (at, line) in panels::wrapped(&ramp.stopped, width).iter().enumerate() {
         scene.text((0.0, top + 27.0 + LINE * at as f64), line, muted);
     }
-    top + 21.0 + LINE * most(|ramp| &ramp.stopped) as f64
+    top + 21.0 + LINE * most as f64
 }

@@ -1,5 +1,7 @@
 //! Charts of throughput: each kernel's rate as a ratio to the plain process.
 
+use std::collections::BTreeSet;
+
 use isomark_core::Params;
 use isomark_core::payload::catalog;
 
@@ -98,42 +100,63 @@ fn panel(
     let band = versus.region.ratio();
     let within = format!("{:.0}", versus.region.relative * 100.0);
     let title = tell("chart.within", &[("title", &say(title)), ("within", &within)]);
-    let labels = labels(&cells);
-    let mut rows: Vec<forest::Row> = Vec::new();
-    for (cell, label) in cells.iter().zip(labels) {
+    let mut groups: Vec<forest::Group> = Vec::new();
+    for (cell, (common, label)) in cells.iter().zip(labels(&cells)) {
         let Some((_, versus, ratio)) = compared(cell, metric) else { continue };
         let words = fmt::ratio(ratio, versus.ci95);
+        let full = full(&label, &common);
         let point = forest::Point {
             key: forest::Key::new(ink(summary, &cell.runtime), &cell.runtime),
             band: widened(versus.region, versus.band).ratio(),
             ratio,
             ci95: versus.ci95,
             differs: !matches!(versus.verdict, Verdict::Equivalent | Verdict::Inconclusive),
-            tip: format!("{} {label}: {words}, {}", cell.runtime, named("word", versus.verdict.word())),
+            tip: format!("{} {full}: {words}, {}", cell.runtime, named("word", versus.verdict.word())),
             words: if versus.verdict == Verdict::Inconclusive { format!("~{words}") } else { words },
         };
-        match rows.iter_mut().find(|row| row.label == label) {
+        if !groups.iter().any(|group| group.title == common) {
+            groups.push(forest::Group { title: common.clone(), rows: Vec::new() });
+        }
+        let Some(group) = groups.iter_mut().find(|group| group.title == common) else { continue };
+        match group.rows.iter_mut().find(|row| row.label == label) {
             Some(row) => row.points.push(point),
-            None => rows.push(forest::Row { label, points: vec![point] }),
+            None => group.rows.push(forest::Row { label, points: vec![point] }),
         }
     }
-    Some(forest::Panel { title, band, rows })
+    Some(forest::Panel { title, band, groups })
 }
 
-/// The kernel's name, with those parameters that tell it from another row of the same kernel.
-pub(super) fn labels(cells: &[&CellSummary]) -> Vec<String> {
+/// A row's label with what its group has in common.
+pub(super) fn full(label: &str, common: &str) -> String {
+    if common.is_empty() { label.to_owned() } else { format!("{label}{}{common}", say("list.comma")) }
+}
+
+/// Parameters that tell rows of one kernel from one another. The others say how all of a group were measured.
+const OF_THE_ROW: [&str; 4] = ["kernel", "isa", "n", "cpu"];
+
+/// For each cell what its group has in common, and its label: the kernel's name with those parameters that tell it from
+/// another row of the same kernel.
+pub(super) fn labels(cells: &[&CellSummary]) -> Vec<(String, String)> {
     let kernel = |cell: &CellSummary| {
         cell.params.text("kernel").map_or_else(|| cell.params.to_string(), str::to_owned)
     };
-    let label = |cell: &&CellSummary| {
-        let mut text = kernel(cell);
-        for (key, value) in cell.params.iter().filter(|(key, _)| *key != "kernel") {
-            let same = cells.iter().filter(|other| kernel(other) == kernel(cell));
-            if same.into_iter().any(|other| other.params.get(key) != Some(value)) {
-                text.push_str(&format!(", {}", params::words(&Params::new().with(key, value.clone()))));
-            }
-        }
-        fmt::clean(&text)
+    let differs = |cell: &CellSummary, key: &str| {
+        let mut same = cells.iter().filter(|other| kernel(other) == kernel(cell));
+        same.any(|other| other.params.get(key) != cell.params.get(key))
     };
-    cells.iter().map(label).collect()
+    // How long, how many: what differs for any kernel is told of all, or a reader would take it for the same.
+    let common: BTreeSet<&str> = cells
+        .iter()
+        .flat_map(|cell| cell.params.iter().filter(|(key, _)| differs(cell, key)).map(|(key, _)| key))
+        .filter(|key| !OF_THE_ROW.contains(key))
+        .collect();
+    let words = |cell: &CellSummary, wanted: &dyn Fn(&str) -> bool| {
+        let own = cell.params.iter().filter(|(key, _)| wanted(key));
+        params::words(&own.fold(Params::new(), |all, (key, value)| all.with(key, value.clone())))
+    };
+    let one = |cell: &&CellSummary| {
+        let own = words(cell, &|key| key != "kernel" && OF_THE_ROW.contains(&key) && differs(cell, key));
+        (words(cell, &|key| common.contains(key)), full(&fmt::clean(&kernel(cell)), &own))
+    };
+    cells.iter().map(one).collect()
 }

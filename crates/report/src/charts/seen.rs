@@ -98,7 +98,7 @@ fn group(columns: &[Column<'_>], [visible, asked, untold]: [&str; 3], title: &st
         cells: columns.iter().map(|column| Some(cell(column, name, [visible, asked, untold]))).collect(),
     };
     let rows: Vec<Row> = names.iter().map(row).collect();
-    (!rows.is_empty()).then(|| Group { title: say(title), rows })
+    (!rows.is_empty()).then(|| Group::new(say(title), rows))
 }
 
 fn cell(column: &Column<'_>, name: &str, [visible, asked, untold]: [&str; 3]) -> Cell {
@@ -130,5 +130,5 @@ fn numbers(columns: &[Column<'_>]) -> Option<Group> {
     };
     let rows: Vec<Row> = texts::MATRIX_COUNTS.into_iter().map(row).collect();
     let rows: Vec<Row> = rows.into_iter().filter(|row| row.cells.iter().any(Option::is_some)).collect();
-    (!rows.is_empty()).then(|| Group { title: say(texts::MATRIX_GROUPS[2]), rows })
+    (!rows.is_empty()).then(|| Group::new(say(texts::MATRIX_GROUPS[2]), rows))
 }

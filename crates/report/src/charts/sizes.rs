@@ -1,12 +1,17 @@
-//! Charts of sizes, and of anything else that has a length: memory, disk, and scenarios nobody has drawn yet.
+//! How much of it does each one take? Charts of sizes: memory and disk, each panel with the quantity that it counts.
+//!
+//! What counts the instances leads; what is read from the whole host stands beside it, for it counts everybody.
 
 use super::scene::{Ink, Scene};
 use super::times::tip;
-use super::{Chart, bars, by_params, counts, file_name, ink, matrix, texts, words};
+use super::{Chart, bars, by_params, counts, ink, matrix, texts, words};
 use crate::answers::bounds;
 use crate::fmt;
 use crate::summary::{CellSummary, MetricSummary, Summary};
-use crate::words::{comma, find, named, say, tell};
+use crate::words::{comma, named, say, tell};
+
+/// Slopes that are read from the whole host: what anything else on it takes or gives back is in them.
+const OF_THE_HOST: [&str; 2] = ["marginal-available", "marginal-free"];
 
 /// Memory of one instance in all accounting modes, and what a further instance costs.
 #[must_use]
@@ -15,33 +20,39 @@ pub fn memory(summary: &Summary) -> Vec<Chart> {
     let all = || summary.scenario("memory").filter(|cell| cell.headline().is_some());
     let one: Vec<&CellSummary> = all().filter(|cell| !many(cell)).collect();
     let more: Vec<&CellSummary> = all().filter(many).collect();
-    let modes = panels(summary, &one, false);
-    let slopes = panels(summary, &more, false);
-    let caption = |cells: &[&CellSummary]| tell("chart.medians_seen", &[("n", &counts(n(cells)))]);
-    let first = (!one.is_empty()).then(|| {
-        let (title, axis) = (say("chart.modes"), say("chart.memory"));
-        let runtimes = one.iter().map(|cell| &cell.runtime).collect::<std::collections::BTreeSet<_>>().len();
-        // Hundreds of bars fit on no slide; a grid does.
-        let draw = |width| {
-            if runtimes > MANY {
-                grid(summary, &modes, width)
-            } else {
-                bars::draw(&modes, "byte", &axis, width)
-            }
-        };
-        let grid_text = || tell("chart.grid_caption", &[("n", &counts(n(&one)))]);
-        let text = if runtimes > MANY { grid_text() } else { caption(&one) };
-        Chart::new(("memory-modes", "memory"), title, text, draw).saying(says(&modes))
-    });
-    let second = (!more.is_empty()).then(|| {
-        let (title, axis) = (say("chart.marginal"), say("chart.memory_each"));
-        let text = tell("chart.slope_caption", &[("rest", &caption(&more))]);
-        Chart::new(("memory-marginal", "memory"), title, text, |width| {
-            bars::draw(&slopes, "byte", &axis, width)
-        })
-        .saying(says(&slopes))
-    });
-    first.into_iter().chain(second).collect()
+    modes(summary, &one)
+        .into_iter()
+        .chain(slopes(summary, &more, false))
+        .chain(slopes(summary, &more, true).map(Chart::beside))
+        .collect()
+}
+
+fn modes(summary: &Summary, cells: &[&CellSummary]) -> Option<Chart> {
+    let modes = panels(summary, cells, &say("chart.memory"), |_| true);
+    let runtimes = cells.iter().map(|cell| &cell.runtime).collect::<std::collections::BTreeSet<_>>().len();
+    // Hundreds of bars fit on no slide; a grid does.
+    let draw = |width| {
+        if runtimes > MANY { grid(summary, &modes, width) } else { bars::draw(&modes, "byte", width) }
+    };
+    let key = if runtimes > MANY { "chart.grid_caption" } else { "chart.medians_seen" };
+    let text = tell(key, &[("n", &counts(n(cells)))]);
+    (!modes.is_empty())
+        .then(|| Chart::new(("memory-modes", "memory"), say("chart.modes"), text, draw).saying(says(&modes)))
+}
+
+/// What each further instance takes: by what counts the instances, or by what counts the whole host.
+fn slopes(summary: &Summary, cells: &[&CellSummary], of_host: bool) -> Option<Chart> {
+    let wanted = |metric: &str| OF_THE_HOST.contains(&metric) == of_host;
+    let found = panels(summary, cells, &say("chart.memory_each"), wanted);
+    let rest = tell("chart.medians_seen", &[("n", &counts(n(cells)))]);
+    let (name, title, caption) = if of_host {
+        ("memory-marginal-host", "chart.marginal_host", "chart.slope_caption_host")
+    } else {
+        ("memory-marginal", "chart.marginal", "chart.slope_caption")
+    };
+    let draw = |width| bars::draw(&found, "byte", width);
+    let text = tell(caption, &[("rest", &rest)]);
+    (!found.is_empty()).then(|| Chart::new((name, "memory"), say(title), text, draw).saying(says(&found)))
 }
 
 /// How often each metric of some cells was measured.
@@ -75,10 +86,7 @@ fn grid(summary: &Summary, panels: &[bars::Panel], width: f64) -> Scene {
     };
     let groups: Vec<matrix::Group> = panels
         .iter()
-        .map(|panel| matrix::Group {
-            title: panel.title.clone(),
-            rows: panel.groups.iter().map(row).collect(),
-        })
+        .map(|panel| matrix::Group::new(panel.title.clone(), panel.groups.iter().map(row).collect()))
         .collect();
     matrix::draw(&columns, &groups, width)
 }
@@ -92,10 +100,10 @@ pub fn disk(summary: &Summary) -> Vec<Chart> {
         return Vec::new();
     }
     // The parameter is the runtime's own word and belongs to the bar's label.
-    let panels = split(groups(summary, &cells, true));
+    let panels = split(groups(summary, &cells, true, |_| true));
     let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
-    let (caption, axis) = (tell("chart.disk_caption", &[("n", &n)]), say("chart.allocated"));
-    let draw = |width| bars::draw(&panels, "byte", &axis, width);
+    let caption = tell("chart.disk_caption", &[("n", &n)]);
+    let draw = |width| bars::draw(&panels, "byte", width);
     let title = say("chart.disk");
     vec![Chart::new(("disk", "disk"), title, caption, draw).saying(says(&panels))]
 }
@@ -108,41 +116,26 @@ fn split(groups: Vec<bars::Group>) -> Vec<bars::Panel> {
     let one = |mut group: bars::Group| {
         let high = if largest(&group) < top / 10.0 { small } else { top };
         let title = std::mem::take(&mut group.title);
-        bars::Panel { title, groups: vec![group], high: Some(high) }
+        // What is counted differs from panel to panel: file lengths are not what a disk holds.
+        let axis = fmt::clean(&named("disk_axis", &group.metric));
+        bars::Panel { title, axis, groups: vec![group], high: Some(high) }
     };
     groups.into_iter().map(one).collect()
 }
 
-/// The headline metric of a scenario that nobody has drawn yet, one bar per cell.
-#[must_use]
-pub fn any(summary: &Summary, scenario: &str) -> Option<Chart> {
-    let cells: Vec<&CellSummary> =
-        summary.scenario(scenario).filter(|cell| cell.headline().is_some()).collect();
-    let first = cells.first()?.headline()?;
-    let alike = |cell: &&CellSummary| cell.headline().is_some_and(|metric| metric.unit == first.unit);
-    let cells: Vec<&CellSummary> = cells.iter().copied().filter(alike).collect();
-    let groups = by_params(&cells).into_iter().map(|(title, cells)| bars::Group {
-        title,
-        bars: cells.iter().filter_map(|cell| bar(summary, cell, cell.headline()?, false)).collect(),
-    });
-    let panels = [bars::Panel { title: String::new(), groups: groups.collect(), high: None }];
-    let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
-    let caption = tell("chart.medians", &[("n", &n)]);
-    let metric = named("metric", &fmt::clean(&first.name));
-    let title = find("title", &format!("{scenario}-{}", first.name))
-        .unwrap_or_else(|| format!("{}: {metric}", fmt::clean(scenario)));
-    let name = file_name(scenario);
-    let draw = |width| bars::draw(&panels, &first.unit, &metric, width);
-    Some(Chart::new((&name, scenario), title, caption, draw).saying(says(&panels)))
-}
-
-fn panels(summary: &Summary, cells: &[&CellSummary], own: bool) -> Vec<bars::Panel> {
+fn panels(
+    summary: &Summary,
+    cells: &[&CellSummary],
+    axis: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<bars::Panel> {
     let one = |(title, cells): (String, Vec<&CellSummary>)| bars::Panel {
         title,
-        groups: groups(summary, &cells, own),
+        axis: axis.to_owned(),
+        groups: groups(summary, &cells, false, &wanted),
         high: None,
     };
-    by_params(cells).into_iter().map(one).collect()
+    by_params(cells).into_iter().map(one).filter(|panel| !panel.groups.is_empty()).collect()
 }
 
 /// All bars in words.
@@ -159,14 +152,20 @@ fn says(panels: &[bars::Panel]) -> String {
 }
 
 /// One group per metric, in the order of their first appearance.
-fn groups(summary: &Summary, cells: &[&CellSummary], own: bool) -> Vec<bars::Group> {
+fn groups(
+    summary: &Summary,
+    cells: &[&CellSummary],
+    own: bool,
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<bars::Group> {
     let mut metrics: Vec<&str> = Vec::new();
     for metric in cells.iter().flat_map(|cell| &cell.metrics).filter(|m| m.n > 0 && m.unit == "byte") {
-        if !metrics.contains(&&*metric.name) {
+        if wanted(&metric.name) && !metrics.contains(&&*metric.name) {
             metrics.push(&metric.name);
         }
     }
     let one = |name: &str| bars::Group {
+        metric: name.to_owned(),
         title: fmt::clean(&if own { named("disk", name) } else { named("mode", name) }),
         bars: cells.iter().filter_map(|cell| bar(summary, cell, cell.metric(name)?, own)).collect(),
     };

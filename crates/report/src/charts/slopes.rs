@@ -1,14 +1,14 @@
 //! What does each further instance take, and how well does a line fit it?
 //!
 //! One panel a runtime: every total that was read while more and more instances were alive, and the Theil–Sen line with
-//! the slope that the tables give. Panels have scales of their own, because what is asked is whether the points lie on a
+//! the slope that the tables give. What is read from the whole host is a chart beside the instances' own: everybody is in it. Panels have scales of their own, because what is asked is whether the points lie on a
 //! line; the slopes themselves stand above.
 
 use isomark_core::record::Cell;
 
 use super::axis::{Axis, COUNT};
 use super::scene::{Ink, Scene, Style};
-use super::{Chart, counts, ink, letters, panels, texts};
+use super::{Chart, counts, ink, panels, texts};
 use crate::answers::bounds;
 use crate::controls::is_control;
 use crate::dataset::Dataset;
@@ -41,31 +41,28 @@ struct Panel {
     tip: String,
 }
 
-/// The chart of a run; none where no totals were stored.
-pub(super) fn chart(data: &Dataset<'_>, summary: &Summary) -> Option<Chart> {
+/// The charts of a run, by the instances' own pages and beside it by what the host has left; none where no totals were
+/// stored.
+pub(super) fn charts(data: &Dataset<'_>, summary: &Summary) -> Vec<Chart> {
     let found = QUANTITIES.map(|quantity| quantity_panels(data, summary, quantity));
-    let rows: Vec<(&str, Vec<Panel>)> =
-        texts::TAKEN.into_iter().zip(found).filter(|(_, panels)| !panels.is_empty()).collect();
-    if rows.is_empty() {
+    let [own, host] = texts::SLOPES;
+    let own = chart(summary, own, &found[0]);
+    own.into_iter().chain(chart(summary, host, &found[1]).map(Chart::beside)).collect()
+}
+
+fn chart(summary: &Summary, [name, title, taken, says]: [&str; 4], panels: &[Panel]) -> Option<Chart> {
+    if panels.is_empty() {
         return None;
     }
     let cells = summary.scenario("memory").filter(|cell| cell.params.number("instances").is_some());
     let n = counts(cells.filter_map(CellSummary::headline).map(|metric| metric.n));
-    let said = rows[0].1.iter().map(|panel| {
+    let said = panels.iter().map(|panel| {
         let parts = [&panel.heading, &panel.words].into_iter().filter(|part| !part.is_empty());
         format!("{}: {}", panel.runtime, comma(&parts.cloned().collect::<Vec<_>>()))
     });
-    let says = texts::listing(texts::SLOPES_SAY, said.collect());
-    let draw = |width: f64| draw(&rows, width);
-    Some(
-        Chart::new(
-            ("memory-slopes", "memory"),
-            say("chart.slopes"),
-            tell("chart.slopes_caption", &[("n", &n)]),
-            draw,
-        )
-        .saying(says),
-    )
+    let says = texts::listing(says, said.collect());
+    let caption = tell("chart.slopes_caption", &[("taken", &say(taken)), ("n", &n)]);
+    Some(Chart::new((name, "memory"), say(title), caption, |width| draw(panels, width)).saying(says))
 }
 
 fn quantity_panels(data: &Dataset<'_>, summary: &Summary, quantity: (&str, &str, bool)) -> Vec<Panel> {
@@ -116,39 +113,16 @@ fn totals(alive: Option<&Vec<f64>>, series: Option<&Vec<f64>>, shrinks: bool) ->
     alive.iter().copied().zip(series.iter().map(taken)).collect()
 }
 
-fn draw(rows: &[(&str, Vec<Panel>)], width: f64) -> Scene {
+fn draw(all: &[Panel], width: f64) -> Scene {
     let mut scene = Scene::new(width);
-    for (title, row) in rows {
-        let top = scene.height;
-        scene.text((0.0, top + 14.0), &say(title), Style::new(Ink::Text).size(13.5).medium());
-        panels::place(&mut scene, row.len(), LEAST, top + 22.0, |at, width| {
-            let lines = row.iter().map(|panel| panels::lines(&panel.heading, width)).max().unwrap_or(0);
-            one(&row[at], lines, width)
-        });
-        scene.height += 8.0;
-    }
+    let groups = panels::by_heading(all.iter().map(|panel| panel.heading.as_str()));
+    panels::place(&mut scene, &groups, LEAST, |at, width| one(&all[at], width));
     scene
 }
 
-/// The numbers of instances at which was measured, as far as they have room.
-fn levels(scene: &mut Scene, panel: &Panel, axis: &Axis, y: f64) {
-    let mut all: Vec<f64> = panel.points.iter().map(|point| point.0).collect();
-    all.sort_by(f64::total_cmp);
-    all.dedup();
-    let style = Style::new(Ink::Muted).size(11.0).anchor(super::scene::Anchor::Middle);
-    let mut end = f64::NEG_INFINITY;
-    for level in all {
-        let half = letters::room(&axis.label(level), 11.0, style.weight) / 2.0 + 2.0;
-        if axis.at(level) - half >= end {
-            scene.text((axis.at(level), y), &axis.label(level), style);
-            end = axis.at(level) + half;
-        }
-    }
-}
-
-fn one(panel: &Panel, lines: usize, width: f64) -> Scene {
+fn one(panel: &Panel, width: f64) -> Scene {
     let mut scene = Scene::new(width);
-    let head = panels::heading(&mut scene, &panel.runtime, &panel.heading, lines);
+    let head = panels::heading(&mut scene, &panel.runtime);
     scene.text((0.0, head + 13.0), &panel.words, Style::new(Ink::Muted).size(11.0));
     let (top, bottom) = (head + HEAD, head + HEAD + HIGH);
     let most = panel.points.iter().map(|point| point.0).fold(1.0, f64::max);
@@ -160,7 +134,7 @@ fn one(panel: &Panel, lines: usize, width: f64) -> Scene {
     let left = rise.rise_room();
     let axis = Axis::from_zero(most, COUNT, left, width - 4.0);
     rise.draw_upright(&mut scene, left, width - 4.0);
-    levels(&mut scene, panel, &axis, bottom + 15.0);
+    panels::levels(&mut scene, &axis, panel.points.iter().map(|point| point.0).collect(), bottom + 15.0);
     let place = |x: f64, y: f64| (axis.at(x), rise.at(y));
     if let Some([from, to]) = panel.ci95 {
         // The line turns about the middle of the points.

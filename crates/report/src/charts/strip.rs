@@ -13,10 +13,19 @@ use crate::stats::median::sorted;
 const DOTS: usize = 300;
 /// Extreme values that are kept on each side when dots are chosen.
 const ENDS: usize = 25;
-/// Height of a row's plot, and of one among many.
-const ROWS: [f64; 2] = [46.0, 34.0];
-/// Rows from which on there are many.
-const MANY: usize = 12;
+/// Height of a row's plot, of one among many, and of one among very many.
+const ROWS: [f64; 3] = [46.0, 34.0, 27.0];
+/// Rows from which on there are many, and very many.
+const MANY: [usize; 2] = [12, 30];
+
+/// How values stand on the axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// By their logarithms: positive values only.
+    Log,
+    /// From zero, and from below it where values are.
+    Zero,
+}
 
 /// The values of one runtime.
 #[derive(Clone, Debug)]
@@ -31,6 +40,8 @@ pub struct Row {
     pub values: Vec<f64>,
     /// Median.
     pub median: f64,
+    /// The two places where the values gather, if they do.
+    pub modes: Option<[f64; 2]>,
     /// Interval of the median.
     pub ci95: Option<[f64; 2]>,
     /// Median of the floor.
@@ -48,19 +59,14 @@ pub struct Panel {
     pub rows: Vec<Row>,
 }
 
-/// Draws the panels one below the other over one logarithmic axis.
+/// Draws the panels one below the other over one axis.
 #[must_use]
-pub fn draw(panels: &[Panel], unit: &str, title: &str, width: f64) -> Scene {
+pub fn draw(panels: &[Panel], scale: Scale, unit: &str, title: &str, width: f64) -> Scene {
     let rows = || panels.iter().flat_map(|panel| &panel.rows);
     let lanes = Lanes::new(width, rows().map(|r| &*r.label), rows().map(|r| &*r.value));
-    let seen = || rows().flat_map(|r| r.values.iter().copied().chain(r.floor)).filter(|v| *v > 0.0);
-    let (low, high) = (seen().fold(f64::INFINITY, f64::min), seen().fold(0.0, f64::max));
     let mut scene = Scene::new(width);
-    if high <= 0.0 {
-        return scene;
-    }
-    let axis = Axis::log(low, high, unit, lanes.left, lanes.right);
-    let row_high = ROWS[usize::from(rows().count() >= MANY)];
+    let Some(axis) = axis(panels, scale, unit, &lanes) else { return scene };
+    let row_high = ROWS[MANY.iter().filter(|many| rows().count() >= **many).count()];
     let mut plot = Scene::new(width);
     let mut y = 4.0;
     for panel in panels {
@@ -83,6 +89,26 @@ pub fn draw(panels: &[Panel], unit: &str, title: &str, width: f64) -> Scene {
     scene
 }
 
+/// The axis that holds all values; none where there is nothing that it could hold.
+fn axis(panels: &[Panel], scale: Scale, unit: &str, lanes: &Lanes) -> Option<Axis> {
+    let rows = panels.iter().flat_map(|panel| &panel.rows);
+    let seen: Vec<f64> = rows.flat_map(|r| r.values.iter().copied().chain(r.floor)).collect();
+    let positive = || seen.iter().copied().filter(|value| *value > 0.0);
+    let (low, high) = (seen.iter().copied().fold(0.0, f64::min), seen.iter().copied().fold(0.0, f64::max));
+    match scale {
+        Scale::Log => (high > 0.0).then(|| {
+            Axis::log(positive().fold(f64::INFINITY, f64::min), high, unit, lanes.left, lanes.right)
+        }),
+        Scale::Zero if seen.is_empty() => None,
+        Scale::Zero if low < 0.0 => Some(Axis::linear(low, high, unit, lanes.left, lanes.right)),
+        // All there is of a share is known.
+        Scale::Zero => {
+            let high = if unit == "share" { high.max(1.0) } else { high };
+            Some(Axis::from_zero(high, unit, lanes.left, lanes.right))
+        }
+    }
+}
+
 fn one(scene: &mut Scene, axis: &Axis, row: &Row, [top, width, high]: [f64; 3]) {
     scene.rect([0.0, top, width, high], 0.0, Ink::Paper).alpha(0.0).tip(&*row.tip);
     // The last ten pixels are the interval's.
@@ -94,7 +120,10 @@ fn one(scene: &mut Scene, axis: &Axis, row: &Row, [top, width, high]: [f64; 3]) 
         (axis.at(value), middle + lift)
     });
     scene.dots(dots.collect(), 2.6, row.ink).alpha(0.5);
-    quartiles(scene, axis, row, [middle - half + 4.0, middle + half - 4.0]);
+    match row.modes {
+        None => quartiles(scene, axis, row, [middle - half + 4.0, middle + half - 4.0]),
+        Some(modes) => gathered(scene, axis, row, modes, top),
+    }
     let bar = top + high - 10.0;
     if let Some([low, high]) = row.ci95 {
         let (from, to) = (axis.at(low), axis.at(high));
@@ -130,6 +159,13 @@ fn floor_name(scene: &mut Scene, axis: &Axis, row: &Row, (x, base): (f64, f64)) 
     }
 }
 
+/// Where the values gather: a mark from above at either place. A box between them would hold what was hardly ever measured.
+fn gathered(scene: &mut Scene, axis: &Axis, row: &Row, modes: [f64; 2], top: f64) {
+    for x in modes.map(|mode| axis.at(mode)) {
+        scene.polygon(vec![(x - 5.5, top - 4.0), (x + 5.5, top - 4.0), (x, top + 5.0)], row.ink);
+    }
+}
+
 /// The box that holds the middle half of the values.
 fn quartiles(scene: &mut Scene, axis: &Axis, row: &Row, [top, bottom]: [f64; 2]) {
     let all = sorted(&row.values);
@@ -155,6 +191,7 @@ fn chosen(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::charts::scene::Mark;
 
     #[test]
     fn both_ends_survive_thinning() {
@@ -165,5 +202,50 @@ mod tests {
             kept.contains(&0.0) && kept.contains(&24.0) && kept.contains(&9_999.0) && kept.contains(&9_975.0)
         );
         assert_eq!(chosen(&values[..9]).len(), 9);
+    }
+
+    #[test]
+    fn two_modes_are_marked_and_no_box_is_drawn_between_them() {
+        let row = |modes| Row {
+            label: "a".into(),
+            value: "v".into(),
+            ink: Ink::Runtime(1),
+            values: (0..20).map(|at| if at % 2 == 0 { 0.2 } else { 0.8 }).collect(),
+            median: 0.5,
+            modes,
+            ci95: None,
+            floor: None,
+            tip: String::new(),
+        };
+        let marks = |modes| {
+            let panel = Panel { title: String::new(), rows: vec![row(modes)] };
+            let scene = draw(&[panel], Scale::Zero, "share", "t", 880.0);
+            let arrows = scene.items.iter().filter(|item| matches!(item.mark, Mark::Polygon { .. })).count();
+            (arrows, scene.items.len() - arrows)
+        };
+        let (none, plain) = marks(None);
+        let (two, gathered) = marks(Some([0.2, 0.8]));
+        assert_eq!((none, two), (0, 2));
+        assert!(gathered < plain, "the box is left out");
+    }
+
+    #[test]
+    fn shares_are_seen_against_all_there_is() {
+        let lanes = Lanes::new(880.0, ["a"].into_iter(), ["v"].into_iter());
+        let row = Row {
+            label: "a".into(),
+            value: "v".into(),
+            ink: Ink::Runtime(1),
+            values: vec![0.1, 0.2],
+            median: 0.15,
+            modes: None,
+            ci95: None,
+            floor: None,
+            tip: String::new(),
+        };
+        let panels = [Panel { title: String::new(), rows: vec![row] }];
+        let axis = axis(&panels, Scale::Zero, "share", &lanes).expect("an axis");
+        assert_eq!(axis.at(0.0), lanes.left);
+        assert!(axis.at(1.0) < lanes.right && axis.at(1.0) > axis.at(0.5));
     }
 }

@@ -19,10 +19,11 @@ pub fn listing(head: &str, mut parts: Vec<String>) -> String {
 pub const NEWEST: &str = "chart.newest";
 /// Before medians.
 pub const MEDIANS: &str = "chart.medians_are";
-/// By what memory is counted, for the headings of the slopes.
-pub const TAKEN: [&str; 2] = ["chart.taken_pss", "chart.taken_available"];
-/// Before what the slopes say.
-pub const SLOPES_SAY: &str = "chart.slopes_say";
+/// The two charts of slopes, by what memory is counted: file, title, what is counted, before what the slopes say.
+pub const SLOPES: [[&str; 4]; 2] = [
+    ["memory-slopes", "chart.slopes", "chart.taken_pss", "chart.slopes_say"],
+    ["memory-slopes-host", "chart.slopes_host", "chart.taken_available", "chart.slopes_say_host"],
+];
 /// Before what the ramp says.
 pub const RAMP_SAYS: &str = "chart.ramp_says";
 

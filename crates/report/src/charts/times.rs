@@ -1,16 +1,19 @@
-//! Charts of durations: how launches are spread, and which phase takes the time.
+//! How are the values of a scenario spread, and which phase of an instance takes the time?
+//!
+//! Every value is drawn, whatever its unit: a bar of a median hides that values gather in two places.
 
 use isomark_core::Phase;
 
+use super::strip::Scale;
 use super::{Chart, by_params, counts, file_name, ink, shown, stack, strip, texts, told};
-use crate::answers::bounds;
+use crate::answers::{self, bounds};
 use crate::charts::scene::{Ink, Scene};
 use crate::dataset::Dataset;
 use crate::fmt;
 use crate::reference;
 use crate::stats::median::median;
 use crate::summary::{CellSummary, MetricSummary, Summary};
-use crate::words::{comma, named, say, tell};
+use crate::words::{comma, find, named, say, tell};
 
 /// The charts of a scenario whose headline is a duration; none for others.
 #[must_use]
@@ -30,32 +33,73 @@ pub fn charts(data: &Dataset<'_>, summary: &Summary, scenario: &str) -> Vec<Char
 }
 
 fn distribution(data: &Dataset<'_>, summary: &Summary, scenario: &str, cells: &[&CellSummary]) -> Chart {
-    let panels: Vec<strip::Panel> = by_params(cells)
-        .into_iter()
-        .map(|(title, cells)| strip::Panel {
-            title,
-            rows: cells.into_iter().filter_map(|cell| row(data, summary, cell)).collect(),
-        })
-        .collect();
+    let panels = panels(data, summary, cells);
     let title = match scenario {
         "startup" => say("chart.startup"),
         "program" => say("chart.program"),
         other => tell("chart.distribution", &[("what", &fmt::clean(other))]),
     };
-    let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
     let floors = panels.iter().flat_map(|panel| &panel.rows).any(|row| row.floor.is_some());
     let floor = if floors { say("chart.floors") } else { String::new() };
-    let caption = tell("chart.dots_caption", &[("n", &n), ("floor", &floor)]);
+    let caption =
+        tell("chart.dots_caption", &[("n", &n(cells)), ("floor", &floor), ("modes", &modes(&panels))]);
     let axis = say("chart.time_log");
     let name = format!("{}-distribution", file_name(scenario));
+    let draw = |width| strip::draw(&panels, Scale::Log, "ns", &axis, width);
+    Chart::new((&name, scenario), title, caption, draw).saying(says(&panels))
+}
+
+/// The headline metric of a scenario that nobody has drawn yet, whatever its unit: every value of it.
+pub fn any(data: &Dataset<'_>, summary: &Summary, scenario: &str) -> Option<Chart> {
+    let cells = shown(data, summary, scenario);
+    let first = cells.first()?.headline()?;
+    let alike = |cell: &&CellSummary| cell.headline().is_some_and(|metric| metric.unit == first.unit);
+    let cells: Vec<&CellSummary> = cells.iter().copied().filter(alike).collect();
+    let panels = panels(data, summary, &cells);
+    let scale = scale(&first.unit, &panels);
+    let metric = named("metric", &fmt::clean(&first.name));
+    let title = find("title", &format!("{scenario}-{}", first.name))
+        .unwrap_or_else(|| format!("{}: {metric}", fmt::clean(scenario)));
+    let log = scale == Scale::Log;
+    let axis = if log { tell("chart.log", &[("what", &metric)]) } else { metric };
+    let text = tell("chart.values_caption", &[("n", &n(&cells)), ("modes", &modes(&panels))]);
+    let draw = |width| strip::draw(&panels, scale, &first.unit, &axis, width);
+    Some(Chart::new((&file_name(scenario), scenario), title, text, draw).saying(says(&panels)))
+}
+
+/// Shares and counts are seen against nothing and all; what lies decades apart, on a logarithmic axis.
+fn scale(unit: &str, panels: &[strip::Panel]) -> Scale {
+    let values = || panels.iter().flat_map(|panel| &panel.rows).flat_map(|row| &row.values);
+    let counted = matches!(unit, "share" | "count");
+    if counted || values().any(|value| *value <= 0.0) { Scale::Zero } else { Scale::Log }
+}
+
+fn n(cells: &[&CellSummary]) -> String {
+    counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n))
+}
+
+/// What a reader must know of rows whose values gather in two places; nothing where there are none.
+fn modes(panels: &[strip::Panel]) -> String {
+    let any = panels.iter().flat_map(|panel| &panel.rows).any(|row| row.modes.is_some());
+    if any { say("chart.modes_caption") } else { String::new() }
+}
+
+fn panels(data: &Dataset<'_>, summary: &Summary, cells: &[&CellSummary]) -> Vec<strip::Panel> {
+    let panel = |(title, cells): (String, Vec<&CellSummary>)| strip::Panel {
+        title,
+        rows: cells.into_iter().filter_map(|cell| row(data, summary, cell)).collect(),
+    };
+    by_params(cells).into_iter().map(panel).filter(|panel| !panel.rows.is_empty()).collect()
+}
+
+/// The medians of all rows in words.
+fn says(panels: &[strip::Panel]) -> String {
     let rows = panels.iter().flat_map(|panel| panel.rows.iter().map(move |row| (panel, row)));
     let said = rows.map(|(panel, row)| {
         let between = if panel.title.is_empty() { String::new() } else { say("list.comma") };
         format!("{}{between}{} {}", row.label, panel.title, row.value)
     });
-    let says = texts::listing(texts::MEDIANS, said.collect());
-    let draw = |width| strip::draw(&panels, "ns", &axis, width);
-    Chart::new((&name, scenario), title, caption, draw).saying(says)
+    texts::listing(texts::MEDIANS, said.collect())
 }
 
 fn row(data: &Dataset<'_>, summary: &Summary, cell: &CellSummary) -> Option<strip::Row> {
@@ -67,12 +111,20 @@ fn row(data: &Dataset<'_>, summary: &Summary, cell: &CellSummary) -> Option<stri
     let floor =
         reference::floor(data.run, at).and_then(|floor| median(&data.cells[floor].values(&metric.name)));
     let (middle, ci95) = (metric.median?.0, bounds(metric.ci95));
+    // A median between two modes describes neither.
+    let modes = metric.modes.map(|modes| modes.map(|mode| mode.at.0));
+    let one = |value: f64| fmt::quantity(&metric.unit, value, None);
+    let value = match modes {
+        Some([low, high]) => tell("chart.two", &[("low", &one(low)), ("high", &one(high))]),
+        None => fmt::quantity(&metric.unit, middle, ci95),
+    };
     Some(strip::Row {
         label: fmt::clean(&cell.runtime),
-        value: fmt::quantity(&metric.unit, middle, ci95),
+        value,
         ink: ink(summary, &cell.runtime),
         values: data.cells[at].values(&metric.name),
         median: middle,
+        modes,
         ci95,
         floor,
         tip: tip(&cell.runtime, metric),
@@ -93,6 +145,9 @@ pub(super) fn tip(label: &str, metric: &MetricSummary) -> String {
         text.push_str(&format!(", {}", tell("range", &[("from", &min), ("to", &max)])));
     }
     text.push_str(&format!(", n = {}", metric.n));
+    if let Some(told) = answers::modes(metric) {
+        text.push_str(&format!("{}{told}", say("list.semicolon")));
+    }
     text
 }
 
@@ -110,7 +165,7 @@ fn phases(scenario: &str, cells: &[&CellSummary]) -> Chart {
         .map(|(at, phase)| (Ink::Phase(at), named("phase", phase.word())))
         .chain(told.then(|| (Ink::Axis, say("chart.told_legend"))))
         .collect();
-    let n = counts(cells.iter().filter_map(|cell| cell.headline()).map(|metric| metric.n));
+    let n = n(cells);
     let below = if told { say("chart.told_caption") } else { String::new() };
     let (caption, axis) = (tell("chart.phases_caption", &[("n", &n), ("told", &below)]), say("chart.time"));
     let said = panels.iter().flat_map(|panel| &panel.rows).map(|row| {
@@ -157,6 +212,7 @@ fn inner(cell: &CellSummary) -> Vec<told::Step> {
         .map(|step| told::Step {
             name: fmt::clean(&step.name),
             at: step.median.0,
+            took: step.since.map_or(0.0, |since| since.0),
             since: step.since.map_or_else(|| "–".to_owned(), |since| fmt::quantity("ns", since.0, None)),
         })
         .collect();

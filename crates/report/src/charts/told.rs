@@ -24,7 +24,9 @@ pub struct Step {
     pub name: String,
     /// When it was done, in ns since `create` began.
     pub at: f64,
-    /// How long after the step before, in words.
+    /// How long after the step before, in ns.
+    pub took: f64,
+    /// The same in words.
     pub since: String,
 }
 
@@ -76,16 +78,12 @@ fn tip(one: &Stretch<'_>) -> String {
 
 /// The steps that took longest, as many as there is room for.
 fn longest(steps: &[Step], room: f64) -> String {
-    let mut before = 0.0;
-    let mut lengths: Vec<(f64, &Step)> = Vec::new();
-    for step in steps {
-        lengths.push((step.at - before, step));
-        before = step.at;
-    }
-    lengths.sort_by(|a, b| b.0.total_cmp(&a.0));
+    // By what is written, not by what the drawing makes of the medians: they need not add up.
+    let mut lengths: Vec<&Step> = steps.iter().collect();
+    lengths.sort_by(|a, b| b.took.total_cmp(&a.took));
     let mut parts: Vec<String> = Vec::new();
     let mut text = String::new();
-    for (_, step) in lengths {
+    for step in lengths {
         parts.push(format!("{} {}", step.name, step.since));
         let all = parts.len() == steps.len();
         let key = if all { "chart.told" } else { "chart.told_longest" };
@@ -107,7 +105,7 @@ mod tests {
     use super::*;
 
     fn step(name: &str, at: f64) -> Step {
-        Step { name: name.into(), at, since: "1 µs".into() }
+        Step { name: name.into(), at, took: at, since: format!("{at} ns") }
     }
 
     #[test]
@@ -119,6 +117,15 @@ mod tests {
             found.iter().map(|one| one.steps.iter().map(|step| &*step.name).collect()).collect();
         assert_eq!(names.concat(), ["a", "b", "c", "d", "e"]);
         assert!(found.len() < steps.len() && found.windows(2).all(|w| w[0].to == w[1].from));
+    }
+
+    #[test]
+    fn the_longest_stand_first_by_what_is_written_of_them() {
+        let mut steps = [step("a", 10.0), step("b", 20.0), step("c", 25.0)];
+        steps[2].took = 90.0;
+        let words = longest(&steps, 600.0);
+        let at = |name: &str| words.find(&format!("{name} ")).expect("each step is named");
+        assert!(at("c") < at("b") && at("b") < at("a"), "{words}");
     }
 
     #[test]

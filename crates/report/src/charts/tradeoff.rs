@@ -204,16 +204,19 @@ fn names(scene: &mut Scene, panel: &Panel, axis: &Axis, rise: &Axis, [top, botto
     for point in &panel.points {
         let (x, y) = (axis.at(point.x), rise.at(point.y));
         let room = letters::room(&point.name, 11.5, Weight::Regular);
-        let sides = [(9.0, 4.0), (-9.0 - room, 4.0), (34.0, 4.0), (-34.0 - room, 4.0)];
+        // Beside the mark and its interval, or further off with a line to it.
+        let ends = point.ci95.map_or([0.0; 2], |ci95| ci95.map(|end| axis.at(end) - x));
+        let near = [ends[1].max(4.0) + 5.0, ends[0].min(-4.0) - 5.0 - room];
+        let far = [near[0] + 25.0, near[1] - 25.0];
         let rounds = (0..14).flat_map(|at| [f64::from(at) * -13.0, f64::from(at) * 13.0]);
-        let places = rounds.flat_map(|dy| sides.iter().map(move |(dx, base)| (*dx, base + dy)));
-        let mut places: Vec<(f64, f64)> = places.collect();
+        let sides = near.map(|dx| (dx, 0.0)).into_iter().chain(far.map(|dx| (dx, 20.0)));
+        let sides: Vec<(f64, f64)> = sides.collect();
+        let places =
+            rounds.flat_map(|dy| sides.iter().map(move |(dx, worse)| (*dx, 4.0 + dy, dy.abs() + worse)));
+        let mut places: Vec<(f64, f64, f64)> = places.collect();
         // The nearest free place first: a name far from its mark is taken for another's.
-        let far = |(dx, dy): &(f64, f64)| {
-            (dy - 4.0).abs() + if dx.abs() < 30.0 || dx + room == -9.0 { 0.0 } else { 20.0 }
-        };
-        places.sort_by(|a, b| far(a).total_cmp(&far(b)));
-        let boxed = |(dx, dy): (f64, f64)| [x + dx, y + dy - 10.0, x + dx + room, y + dy + 3.0];
+        places.sort_by(|a, b| a.2.total_cmp(&b.2));
+        let boxed = |(dx, dy, _): (f64, f64, f64)| [x + dx, y + dy - 10.0, x + dx + room, y + dy + 3.0];
         let inside =
             |b: &[f64; 4]| b[0] >= LEFT && b[2] <= scene.width && b[1] >= top - 8.0 && b[3] <= bottom + 4.0;
         let apart =
@@ -222,7 +225,7 @@ fn names(scene: &mut Scene, panel: &Panel, axis: &Axis, rise: &Axis, [top, botto
         let Some(place) = places.into_iter().map(boxed).find(|b| inside(b) && apart(b)) else { continue };
         let from = scene.items.len();
         let middle = f64::midpoint(place[1], place[3]);
-        if (middle - y).abs() > 8.0 || place[0] - x > 12.0 || x - place[2] > 12.0 {
+        if (middle - y).abs() > 8.0 || place[0] - x > near[0] + 3.0 || place[0] - x < near[1] - 3.0 {
             let near = if place[0] > x { place[0] - 2.0 } else { place[2].min(x) };
             scene.line([x, y, near, middle], 0.8, Ink::Axis).alpha(0.6);
         }

@@ -8,7 +8,7 @@ use isomark_core::{Error, Params};
 use super::summary::{ClassSummary, FleetCell, FleetMetric, FleetSummary};
 use crate::charts::axis::RATIO;
 use crate::charts::scene::{Ink, Scene};
-use crate::charts::strip::{self, Panel, Row};
+use crate::charts::strip::{self, Panel, Row, Scale};
 use crate::charts::{NARROW, WIDE, file_name, raster, slide, words};
 use crate::fmt;
 use crate::reference::REFERENCE;
@@ -75,7 +75,7 @@ fn chart(summary: &FleetSummary, at: usize, (scenario, params): &(&str, &Params)
     }
     let (unit, axis) =
         if ratios { (RATIO, say("fleet.ratio_axis")) } else { (&*first.unit, say("fleet.median_axis")) };
-    let draw = |width| strip::draw(&panels, unit, &axis, width);
+    let draw = |width| strip::draw(&panels, Scale::Log, unit, &axis, width);
     let blank = if params.is_empty() { "" } else { ", " };
     let caption = say(if ratios { "fleet.ratio_caption" } else { "fleet.median_caption" });
     Some(Chart {
@@ -100,5 +100,15 @@ fn row(class: &ClassSummary, place: usize, metric: &FleetMetric, ratios: bool) -
     };
     let label = fmt::clean(&class.label);
     let tip = tell("fleet.tip", &[("who", &label), ("value", &value), ("n", &metric.hosts)]);
-    Some(Row { label, value, ink: Ink::Runtime(place), values, median: middle, ci95, floor: None, tip })
+    Some(Row {
+        label,
+        value,
+        ink: Ink::Runtime(place),
+        values,
+        median: middle,
+        modes: None,
+        ci95,
+        floor: None,
+        tip,
+    })
 }

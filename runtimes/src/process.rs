@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use isomark_core::payload::{Job, Reply};
-use isomark_core::runtime::{Program, Role};
+use isomark_core::runtime::{Program, Role, Stdio};
 use isomark_core::{
     Ability, Anatomy, Error, Identity, Instance, Kind, Phase, Runtime, Site, Spec, Unavailable, Usage,
 };
@@ -94,6 +94,8 @@ impl Plain {
         let program = &self.spec.program;
         let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
         steps.extend(ends.steps());
+        // A program of a user who sits at a terminal stays where signals from its keys arrive.
+        steps.extend((program.stdio != Stdio::Inherit).then_some(Step::OwnGroup));
         steps.extend((!self.spec.huge_pages).then_some(Step::SmallPages));
         if self.spec.provision.is_some() {
             let path = c(self.dir.as_os_str().as_encoded_bytes())?;

@@ -55,6 +55,10 @@ impl Wire {
             Stdio::Wire => {
                 let (theirs, ours) = pipe()?;
                 ends.push((theirs, 0));
+                // Whoever does not read must not hold up the harness; the other end is another description.
+                let nonblocking = nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK);
+                nix::fcntl::fcntl(&ours, nonblocking)
+                    .map_err(|e| Error::os("keep a pipe from blocking", e))?;
                 wire.jobs = Some(File::from(ours));
                 let (ours, theirs) = pipe()?;
                 ends.push((theirs, 1));
@@ -91,13 +95,33 @@ impl Wire {
     /// # Errors
     /// As [`Wire::ready`].
     pub(crate) fn ask(&mut self, child: &mut Child, job: &Job, deadline: Duration) -> Result<Reply, Error> {
-        let jobs = self.jobs.as_mut().ok_or_else(|| Error::Unsupported("this program has no wire".into()))?;
-        match jobs.write_all(format!("{job}\n").as_bytes()) {
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Err(self.died(child, deadline)),
-            other => other.map_err(|e| Error::os("send a job", e))?,
+        if !self.send(format!("{job}\n").as_bytes(), deadline)? {
+            return Err(self.died(child, deadline));
         }
         let line = self.line(child, deadline, "wait for a reply")?;
         Reply::parse(&line).map_err(|e| refusal(&line, &e.to_string()))
+    }
+
+    /// Writes a job; false if nobody is there to read it. A program that answers without reading fills the pipe, and may
+    /// have shrunk it to a page before.
+    fn send(&mut self, mut bytes: &[u8], deadline: Duration) -> Result<bool, Error> {
+        let jobs = self.jobs.as_mut().ok_or_else(|| Error::Unsupported("this program has no wire".into()))?;
+        let until = Instant::now() + deadline;
+        while !bytes.is_empty() {
+            match jobs.write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    let mut room = [PollFd::new(jobs.as_fd(), PollFlags::POLLOUT)];
+                    if !poll_until(&mut room, until)? {
+                        return Err(Error::Timeout { op: "hand over a job".into(), after: deadline });
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::os("send a job", e)),
+            }
+        }
+        Ok(true)
     }
 
     /// Writes bytes that are no job: the end mark of a line that has no end of file. A program that has gone needs none.

@@ -17,6 +17,11 @@ use crate::namespace::Network;
 pub(crate) enum Step {
     /// Die with this signal when the parent's thread dies (`prctl(2)`, `PR_SET_PDEATHSIG`).
     DieWithParent(i32),
+    /// Leave the harness's process group for one of its own: what a program sends to "its group" stays with it.
+    OwnGroup,
+    /// Leave the session as well, and with it the user's terminal, which then takes no typed input from inside
+    /// (`TIOCSTI`).
+    OwnSession,
     /// Make `fd` the descriptor `to`; clears close-on-exec there.
     Descriptor { fd: RawFd, to: RawFd },
     /// Join a v1 cgroup through its `tasks` file, named relative to an open directory.
@@ -63,6 +68,8 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DieWithParent(_) => f.write_str("set the parent-death signal"),
+            Self::OwnGroup => f.write_str("make a process group"),
+            Self::OwnSession => f.write_str("make a session"),
             Self::Descriptor { to, .. } => write!(f, "place descriptor {to}"),
             Self::JoinGroup { tasks, controllers, .. } => {
                 write!(f, "join the {controllers} cgroup {}", tasks.to_string_lossy())

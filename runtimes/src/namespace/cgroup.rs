@@ -131,6 +131,9 @@ impl Groups {
             if groups.layout == Layout::V2 {
                 enable(&place.dir)?;
             }
+            if place.controllers.contains(&Controller::Memory) {
+                keep_from_swap(&place.dir, groups.layout)?;
+            }
             if place.controllers.contains(&Controller::Cpu) {
                 hold_bandwidth(&place.dir, groups.layout)?;
             }
@@ -264,6 +267,20 @@ fn limit(dir: &Path, layout: Layout, controller: Controller, limits: Limits) -> 
     };
     let file = dir.join(name);
     write(&file, &text).map_err(|e| Error::os(format!("write {text} to {}", file.display()), e))
+}
+
+/// Keeps what lies below from growing into the host's swap, which the limit on memory does not count. Once for the whole
+/// command: v2's bound holds for everything below, v1's swappiness passes to groups that are made below.
+fn keep_from_swap(dir: &Path, layout: Layout) -> Result<(), String> {
+    let file = dir.join(match layout {
+        Layout::V1 => "memory.swappiness",
+        Layout::V2 => "memory.swap.max",
+    });
+    match write(&file, "0") {
+        // A kernel without swap has no such file.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(|e| format!("write 0 to {}: {e}", file.display())),
+    }
 }
 
 /// Sets a quota on the command's own group as well. The first quota on a host patches kernel code (a static key), the

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use isomark_core::payload::{Job, Reply};
-use isomark_core::runtime::Role;
+use isomark_core::runtime::{Role, Stdio};
 use isomark_core::{
     Ability, Anatomy, Error, Identity, Instance, Kind, Runtime, Shortage, Site, Spec, Unavailable, Usage,
 };
@@ -42,6 +42,16 @@ const NEWNET: u64 = libc::CLONE_NEWNET as u64;
 const RLIMIT_CORE: u32 = 4;
 /// See [`RLIMIT_CORE`].
 const RLIMIT_NOFILE: u32 = 7;
+
+/// Limits of an instance. None of the user's own travels in: a rank above others would run past the quota of its group.
+/// The core limit of one byte, unlike none, also keeps a crash from starting the host's handler (core(5), the special
+/// value in fs/coredump.c).
+const LIMITS: [(u32, u64); 4] =
+    [(RLIMIT_CORE, 1), (RLIMIT_NOFILE, FILES), (RLIMIT_NICE, 0), (RLIMIT_RTPRIO, 0)];
+/// See [`RLIMIT_CORE`].
+const RLIMIT_NICE: u32 = 13;
+/// See [`RLIMIT_CORE`].
+const RLIMIT_RTPRIO: u32 = 14;
 
 /// The runtime.
 pub struct Namespace<'s> {
@@ -231,7 +241,12 @@ impl Namespace<'_> {
     fn plan(&self, layer: &Layer<'_>, container: &Container, name: &str) -> Result<Launch, Error> {
         let network = container.network.as_ref();
         let rooted = rooted();
-        let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
+        // Host uid 0 may signal the harness, and a group or session that both are in is a way that no namespace closes.
+        let apart = match container.spec.program.stdio {
+            Stdio::Inherit => Step::OwnSession,
+            Stdio::Wire | Stdio::Null => Step::OwnGroup,
+        };
+        let mut steps = vec![Step::DieWithParent(libc::SIGKILL), apart];
         if !rooted {
             steps.extend(identity_map()?);
         }
@@ -239,12 +254,8 @@ impl Namespace<'_> {
         steps.extend(layer.steps()?);
         steps.extend(container.group.as_ref().map_or(Ok(Vec::new()), Group::steps)?);
         steps.push(Step::Unshare { flags: libc::CLONE_NEWCGROUP, what: "cgroup" });
-        steps.extend([
-            Step::Hostname(c(name)?),
-            Step::DropBounding,
-            Step::Limit { resource: RLIMIT_CORE, value: 0 },
-            Step::Limit { resource: RLIMIT_NOFILE, value: FILES },
-        ]);
+        steps.extend([Step::Hostname(c(name)?), Step::DropBounding]);
+        steps.extend(LIMITS.map(|(resource, value)| Step::Limit { resource, value }));
         steps.push(match (network, self.networks()) {
             (Some(network), Some(networks)) => networks.enter(network),
             _ => Step::LoopbackUp,

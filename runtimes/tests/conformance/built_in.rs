@@ -7,11 +7,11 @@ use std::fs;
 use std::time::Duration;
 
 use crate::checks::{self, Check, Ground, dropped, spec, traces};
-use crate::elf::{CLOSES, SPINS, elf, floods, says};
+use crate::elf::{CLOSES, MEMORY, SHRINKS, SPINS, asks, elf, floods, says};
 use isomark_core::payload::wire::READY;
 use isomark_core::payload::{Class, Job, Probe};
-use isomark_core::runtime::Program;
-use isomark_core::{Error, Kind, Site, Spec};
+use isomark_core::runtime::{Program, Stdio};
+use isomark_core::{Error, Exit, Kind, Runtime, Site, Spec};
 use isomark_runtimes::{embedded, shelf};
 
 /// A site of its own for each check; on a disk, since /tmp may be in memory.
@@ -213,6 +213,12 @@ fn a_container_is_confined_as_it_says() {
         // Mounts: the root, /proc and (without root) bound devices; nothing of the host's table.
         let mounts = fs::read_to_string(format!("/proc/{pid}/mounts")).unwrap();
         assert!(mounts.lines().count() <= 8, "{mounts}");
+        if let Some(group) = instance.anatomy().cgroup {
+            let read = |path: std::path::PathBuf| fs::read_to_string(path).ok();
+            let swap = read(group.join("memory.swappiness"))
+                .or_else(|| read(group.parent().unwrap().join("memory.swap.max")));
+            assert_eq!(swap.as_deref().map_or("0", str::trim), "0", "it may grow into the host's swap");
+        }
         instance.stop().unwrap();
         instance.remove().unwrap();
     }
@@ -293,6 +299,140 @@ fn a_container_gains_nothing_by_asking() {
         instance.stop().unwrap();
         instance.remove().unwrap();
     }
+}
+
+/// A program that nothing connects: the number of the first call that does not answer as it should.
+fn first_wrong(
+    runtime: &dyn Runtime,
+    ground: &Ground<'_>,
+    calls: &[(&str, i64, [i64; 4], i64)],
+) -> Option<usize> {
+    let code = asks(calls.iter().map(|(_, number, args, due)| (*number, *args, *due)));
+    let program = Program::payload(elf(ground.dir, &format!("{}-asks", runtime.name()), &code));
+    let mut instance = runtime.create(&spec(Program { stdio: Stdio::Null, ..program })).unwrap();
+    instance.start().unwrap();
+    let exit = instance.stop().unwrap().exit;
+    instance.remove().unwrap();
+    match exit {
+        Exit::Code(0) => None,
+        Exit::Code(at) => usize::try_from(at - 1).ok(),
+        other => panic!("{}: {other}", runtime.name()),
+    }
+}
+
+fn own(names: &[&str], check: impl Fn(&dyn Runtime, &Ground<'_>)) {
+    let place = Place::new();
+    for runtime in shelf(&place.site).iter().filter(|r| names.contains(&r.name()) && r.probe().is_ok()) {
+        check(runtime.as_ref(), &place.ground());
+    }
+}
+
+/// Ways that lead past namespaces, each with the answer that closes it.
+#[rustfmt::skip]
+const WAYS: [(&str, i64, [i64; 4], i64); 33] = [
+    ("the hypervisor's sockets", libc::SYS_socket, [40, 1, 0, 0], NO_FAMILY),
+    ("the kernel's algorithms", libc::SYS_socket, [38, 5, 0, 0], NO_FAMILY),
+    ("raw packets", libc::SYS_socket, [17, 3, 0, 0], NO_FAMILY),
+    ("RDMA", libc::SYS_socket, [21, 5, 0, 0], NO_FAMILY),
+    ("Bluetooth", libc::SYS_socket, [31, 3, 1, 0], NO_FAMILY),
+    ("a pair of another family", libc::SYS_socketpair, [30, 1, 0, MEMORY], NO_FAMILY),
+    ("the host's devices as they come and go", libc::SYS_socket, [16, 3, 15, 0], NO_PROTOCOL),
+    ("the kernel's audit", libc::SYS_socket, [16, 3, 9, 0], NO_PROTOCOL),
+    ("a module for SCTP", libc::SYS_socket, [2, 1, 132, 0], NO_PROTOCOL),
+    ("no descriptor but the streams", libc::SYS_socket, [16, 3, 0, 0], 3),
+    ("a socket of TCP", libc::SYS_socket, [2, 1, 6, 0], 4),
+    ("a pair of unix sockets", libc::SYS_socketpair, [1, 1, 0, MEMORY], 0),
+    ("no process but itself", libc::SYS_kill, [-1, 0, 0, 0], -(libc::ESRCH as i64)),
+    ("no parent", libc::SYS_getppid, [0; 4], 0),
+    ("a group of its own", libc::SYS_getpgid, [0; 4], 1),
+    ("a life beyond the harness", libc::SYS_prctl, [1, 0, 0, 0], REFUSED),
+    ("a death that can be ignored", libc::SYS_prctl, [1, libc::SIGUSR1 as i64, 0, 0], REFUSED),
+    ("a rank above others, by FIFO", libc::SYS_sched_setscheduler, [0, 1, MEMORY, 0], REFUSED),
+    ("a rank above others, by round robin", libc::SYS_sched_setscheduler, [0, 2, MEMORY, 0], REFUSED),
+    ("a rank above others, by niceness", libc::SYS_setpriority, [0, 0, -5, 0], -(libc::EACCES as i64)),
+    ("a rank above others, at the disk", libc::SYS_ioprio_set, [1, 0, 1 << 13, 0], REFUSED),
+    ("the host's quotas", 443, [0; 4], REFUSED),
+    ("the host's file systems", libc::SYS_sysfs, [3, 0, 0, 0], REFUSED),
+    ("the host's security modules", 461, [MEMORY, MEMORY, 0, 0], REFUSED),
+    ("where the host's memory lies", 450, [0; 4], REFUSED),
+    ("memory at the same places", libc::SYS_personality, [0x4_0000, 0, 0, 0], REFUSED),
+    ("user namespaces", libc::SYS_clone, [0x1000_0000, 0, 0, 0], REFUSED),
+    ("what hides its flags", libc::SYS_clone3, [MEMORY, 88, 0, 0], -(libc::ENOSYS as i64)),
+    ("the host's namespaces", 470, [0; 4], -(libc::ENOSYS as i64)),
+    ("a call that nobody has looked at", 999, [0; 4], -(libc::ENOSYS as i64)),
+    ("the kernel's log", libc::SYS_syslog, [3, MEMORY, 8, 0], REFUSED),
+    ("another user", libc::SYS_setreuid, [1, 1, 0, 0], REFUSED),
+    ("a change of root", libc::SYS_chroot, [MEMORY, 0, 0, 0], REFUSED),
+];
+const NO_FAMILY: i64 = -(libc::EAFNOSUPPORT as i64);
+const NO_PROTOCOL: i64 = -(libc::EPROTONOSUPPORT as i64);
+const REFUSED: i64 = -(libc::EPERM as i64);
+
+#[test]
+fn no_way_leads_past_the_namespaces() {
+    own(&["namespace"], |runtime, ground| {
+        // In a user namespace of its own, other users do not exist.
+        let rooted = nix::unistd::geteuid().is_root();
+        let ways = WAYS.iter().copied().filter(|(name, ..)| rooted || *name != "another user");
+        let ways = ways.collect::<Vec<_>>();
+        let wrong = first_wrong(runtime, ground, &ways).map(|at| ways[at]);
+        assert_eq!(wrong, None, "this way answers otherwise");
+    });
+}
+
+/// What the user's shell left open for the harness is nobody else's: a directory of the host would be a way out.
+#[test]
+fn nobody_inherits_what_the_harness_inherited() {
+    let host = fs::File::open("/").unwrap();
+    let open = nix::fcntl::fcntl(&host, nix::fcntl::FcntlArg::F_DUPFD(900)).unwrap();
+    own(&["process", "namespace"], |runtime, ground| {
+        let look = [("it", libc::SYS_fcntl, [i64::from(open), 1, 0, 0], -i64::from(libc::EBADF))];
+        assert_eq!(first_wrong(runtime, ground, &look), None, "{} has descriptor {open}", runtime.name());
+    });
+    nix::unistd::close(open).unwrap();
+}
+
+/// Process group and session of a process, as the host counts them.
+fn group_and_session(pid: i32) -> [i32; 2] {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let mut fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(2).map(|f| f.parse().unwrap());
+    [fields.next().unwrap(), fields.next().unwrap()]
+}
+
+/// A signal to "my group" must not reach the harness, nor typed input of a program its user's terminal.
+#[test]
+fn a_program_is_in_no_group_of_the_harness() {
+    own(&["process", "namespace"], |runtime, ground| {
+        let image = elf(ground.dir, "spins", &SPINS);
+        for stdio in [Stdio::Null, Stdio::Inherit] {
+            let program = Program { stdio, ..Program::payload(image.clone()) };
+            let mut instance = runtime.create(&spec(program)).unwrap();
+            instance.start().unwrap();
+            let pid = instance.anatomy().processes[0].0;
+            let [group, session] = group_and_session(pid);
+            let name = runtime.name();
+            // What shares everything with the host shares the terminal of who asked for it, and its keys' signals.
+            let shares = name == "process" && stdio == Stdio::Inherit;
+            assert_eq!(group == pid, !shares, "{name} {stdio:?}");
+            assert_eq!(session == pid, name == "namespace" && stdio == Stdio::Inherit, "{name} {stdio:?}");
+        }
+    });
+}
+
+#[test]
+fn who_answers_without_reading_holds_nobody_up() {
+    own(&["process", "namespace"], |runtime, ground| {
+        let text = [READY.as_bytes(), &b"done ns=1\n".repeat(1000)].concat();
+        let code = [&SHRINKS[..], &says(1, &text, &SPINS)].concat();
+        let program = Program::payload(elf(ground.dir, "answers", &code));
+        let mut instance = runtime.create(&Spec { deadline: ground.patience, ..spec(program) }).unwrap();
+        instance.start().unwrap();
+        let end = (0..1000).find_map(|_| instance.run(&Job::Echo(u64::MAX)).err());
+        match end {
+            Some(Error::Timeout { op, .. }) => assert_eq!(op, "hand over a job", "{}", runtime.name()),
+            other => panic!("{}: {other:?}", runtime.name()),
+        }
+    });
 }
 
 #[test]

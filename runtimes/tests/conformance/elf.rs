@@ -60,6 +60,50 @@ pub(crate) fn floods(fd: u8) -> Vec<u8> {
     code
 }
 
+/// Stands for a pointer among a call's arguments: to memory of its own that holds the number 1.
+pub(crate) const MEMORY: i64 = i64::MIN;
+
+/// Makes system calls, each with its number, up to four arguments and the answer that is due. Exits with 0 if all have
+/// answered so, otherwise with the number of the first that has not, counted from 1.
+pub(crate) fn asks(calls: impl IntoIterator<Item = (i64, [i64; 4], i64)>) -> Vec<u8> {
+    // What follows each register's code is the number; or the stack pointer is copied to it.
+    const REGISTERS: [([u8; 2], [u8; 3]); 4] = [
+        ([0x48, 0xbf], [0x48, 0x89, 0xe7]), // rdi
+        ([0x48, 0xbe], [0x48, 0x89, 0xe6]), // rsi
+        ([0x48, 0xba], [0x48, 0x89, 0xe2]), // rdx
+        ([0x49, 0xba], [0x49, 0x89, 0xe2]), // r10
+    ];
+    // sub rsp, 4096; mov qword [rsp], 1
+    let mut code = vec![0x48, 0x81, 0xec, 0, 0x10, 0, 0, 0x48, 0xc7, 0x04, 0x24, 1, 0, 0, 0];
+    for (at, (number, args, due)) in (1..).zip(calls) {
+        code.extend([0x48, 0xb8]); // mov rax, number
+        code.extend(number.to_le_bytes());
+        for (arg, (load, copy)) in args.into_iter().zip(REGISTERS) {
+            if arg == MEMORY {
+                code.extend(copy);
+            } else {
+                code.extend(load);
+                code.extend(arg.to_le_bytes());
+            }
+        }
+        code.extend([0x0f, 0x05, 0x48, 0xb9]); // syscall; mov rcx, due
+        code.extend(due.to_le_bytes());
+        code.extend([0x48, 0x39, 0xc8, 0x74, 12]); // cmp rax, rcx; je over the exit
+        code.extend(&exits(at)[..12]);
+    }
+    code.extend(exits(0));
+    code
+}
+
+/// `fcntl(0, F_SETPIPE_SZ, 4096)`: room for one page of jobs.
+pub(crate) const SHRINKS: [u8; 22] = [
+    0xb8, 72, 0, 0, 0, // mov eax, 72
+    0xbf, 0, 0, 0, 0, // mov edi, 0
+    0xbe, 7, 4, 0, 0, // mov esi, 1031
+    0xba, 0, 16, 0, 0, // mov edx, 4096
+    0x0f, 0x05, // syscall
+];
+
 /// `close(1)`, and then nothing for ever.
 pub(crate) const CLOSES: [u8; 14] = [0xb8, 3, 0, 0, 0, 0xbf, 1, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xfe];
 

@@ -33,7 +33,7 @@ fn known(nr: u64) -> Option<&'static str> {
 const FIRST_NEW: u64 = 424;
 
 #[rustfmt::skip]
-static OLD: [&str; 335] = [
+static OLD: [&str; 337] = [
     "read", "write", "open", "close", "stat", "fstat", "lstat", "poll", "lseek", "mmap", "mprotect",
     "munmap", "brk", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "ioctl", "pread64", "pwrite64",
     "readv", "writev", "access", "pipe", "select", "sched_yield", "mremap", "msync", "mincore", "madvise",
@@ -77,18 +77,19 @@ static OLD: [&str; 335] = [
     "process_vm_writev", "kcmp", "finit_module", "sched_setattr", "sched_getattr", "renameat2", "seccomp",
     "getrandom", "memfd_create", "kexec_file_load", "bpf", "execveat", "userfaultfd", "membarrier",
     "mlock2", "copy_file_range", "preadv2", "pwritev2", "pkey_mprotect", "pkey_alloc", "pkey_free", "statx",
-    "io_pgetevents", "rseq",
+    "io_pgetevents", "rseq", "uretprobe", "uprobe",
 ];
 
 #[rustfmt::skip]
-static NEW: [&str; 39] = [
+static NEW: [&str; 47] = [
     "pidfd_send_signal", "io_uring_setup", "io_uring_enter", "io_uring_register", "open_tree", "move_mount",
     "fsopen", "fsconfig", "fsmount", "fspick", "pidfd_open", "clone3", "close_range", "openat2",
     "pidfd_getfd", "faccessat2", "process_madvise", "epoll_pwait2", "mount_setattr", "quotactl_fd",
     "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "memfd_secret",
     "process_mrelease", "futex_waitv", "set_mempolicy_home_node", "cachestat", "fchmodat2",
     "map_shadow_stack", "futex_wake", "futex_wait", "futex_requeue", "statmount", "listmount",
-    "lsm_get_self_attr", "lsm_set_self_attr", "lsm_list_modules", "mseal",
+    "lsm_get_self_attr", "lsm_set_self_attr", "lsm_list_modules", "mseal", "setxattrat", "getxattrat",
+    "listxattrat", "removexattrat", "open_tree_attr", "file_getattr", "file_setattr", "listns",
 ];
 
 #[cfg(test)]
@@ -108,6 +109,11 @@ mod tests {
         ] {
             assert_eq!(word(nr as u64), name);
         }
+        // Too new for most headers (arch/x86/entry/syscalls/syscall_64.tbl of Linux 6.19).
+        for (nr, name) in [(335, "uretprobe"), (336, "uprobe"), (463, "setxattrat"), (469, "file_setattr")] {
+            assert_eq!(word(nr), name);
+        }
+        assert_eq!(word(337), "syscall_337");
         assert_eq!(word(400), "syscall_400");
         assert_eq!(word(u64::MAX), format!("syscall_{}", u64::MAX));
         assert!(plain(libc::SYS_clone as u64).contains("threads"));

@@ -3,6 +3,8 @@
 //! Nothing here is written down beforehand. A payload is started in each runtime; capabilities and filter are read from
 //! the host's `/proc` of the process that holds it, devices are opened and system calls made from inside.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::time::Duration;
@@ -49,11 +51,13 @@ const CAPABILITIES: [&str; 41] = [
     "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
     "checkpoint_restore",
 ];
+/// How long a line of names becomes, in bytes.
+const WIDTH: usize = 118;
 /// Bound on every wait.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What a runtime leaves its payload.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Surface {
     runtime: String,
     /// Why nothing could be asked; the rest is empty then.
@@ -98,17 +102,8 @@ fn of(runtime: &dyn Runtime, image: &Image) -> Result<Surface, Error> {
     let mut surface = Surface {
         runtime: runtime.name().to_owned(),
         unavailable: runtime.probe().err().map(|why| why.reason),
-        capabilities: Vec::new(),
-        bounding: Vec::new(),
-        no_new_privileges: false,
-        filtered: false,
-        devices: Vec::new(),
-        reached: Vec::new(),
-        refused: Vec::new(),
-        killed: Vec::new(),
-        absent: 0,
-        not_tried: Vec::new(),
         monitor: (runtime.name() == "microvm").then(monitor_calls),
+        ..Surface::default()
     };
     if surface.unavailable.is_some() {
         return Ok(surface);
@@ -230,17 +225,59 @@ fn markdown(out: &mut impl Write, all: &[Surface]) -> Result<()> {
         let cells: Vec<String> = here.iter().map(|s| cell(s)).collect();
         writeln!(out, "| {name} | {} |", cells.join(" | "))?;
     }
-    for surface in here {
-        writeln!(out, "\n`{}` reaches: {}.", surface.runtime, several_calls(&surface.reached))?;
-        if let Some(calls) = &surface.monitor {
-            writeln!(out, "\nIts VMM may call: {}.", several_calls(calls))?;
+    for surface in &here {
+        if !surface.refused.is_empty() {
+            writeln!(out, "\n`{}` refuses:\n{}.", surface.runtime, quoted(&surface.refused))?;
         }
+        if !surface.killed.is_empty() {
+            writeln!(out, "\n`{}` ends who makes:\n{}.", surface.runtime, quoted(&surface.killed))?;
+        }
+        if let Some(calls) = &surface.monitor {
+            writeln!(out, "\nIts VMM may call:\n{}.", quoted(calls))?;
+        }
+    }
+    if let Some(calls) = here.iter().map(|s| &s.not_tried).max_by_key(|calls| calls.len()) {
+        writeln!(out, "\nNot tried, for they end, stop or hold up who makes them:\n{}.", quoted(calls))?;
+    }
+    writeln!(out, "\nWhich calls are reached where; each stands once.")?;
+    for (runtimes, calls) in groups(&here) {
+        let ways = runtimes.iter().map(|name| format!("<code>{name}</code>")).collect::<Vec<_>>();
+        writeln!(out, "\n<details>\n<summary>{} in {}</summary>\n", calls.len(), ways.join(", "))?;
+        writeln!(out, "{}.\n\n</details>", quoted(&calls))?;
     }
     Ok(())
 }
 
-fn several_calls(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+/// The calls that are reached, by where they are: the runtimes and what exactly they and no other reach, most first.
+fn groups<'s>(here: &[&'s Surface]) -> Vec<(Vec<&'s str>, Vec<&'s str>)> {
+    let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for surface in here {
+        for call in &surface.reached {
+            by_name.entry(call).or_default().push(&surface.runtime);
+        }
+    }
+    let mut by_runtimes: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
+    for (call, runtimes) in by_name {
+        by_runtimes.entry(runtimes).or_default().push(call);
+    }
+    let mut groups: Vec<_> = by_runtimes.into_iter().collect();
+    groups.sort_by_key(|(runtimes, calls)| (Reverse(runtimes.len()), Reverse(calls.len())));
+    groups
+}
+
+fn quoted(names: &[impl AsRef<str>]) -> String {
+    let mut names = names.iter().map(AsRef::as_ref).collect::<Vec<_>>();
+    names.sort_unstable();
+    // One line each as far as they go: a list that changes is then a small change to the page.
+    let mut lines = vec![String::new()];
+    for (at, name) in names.iter().enumerate() {
+        let word = format!("`{name}`{}", if at + 1 < names.len() { ", " } else { "" });
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() <= WIDTH => line.push_str(&word),
+            _ => lines.push(word),
+        }
+    }
+    lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -253,6 +290,31 @@ mod tests {
         assert_eq!(capabilities(1 << 21 | 1), ["chown", "sys_admin"]);
         assert_eq!(capabilities(1 << 50), ["number 50"]);
         assert_eq!(several(&capabilities((1 << 41) - 1)), "all");
+    }
+
+    #[test]
+    fn each_call_that_is_reached_stands_once_and_where_it_is_reached() {
+        let of = |runtime: &str, reached: &[&str]| Surface {
+            runtime: runtime.to_owned(),
+            reached: reached.iter().map(|call| (*call).to_owned()).collect(),
+            ..Surface::default()
+        };
+        let all = [of("a", &["w", "x", "y", "z"]), of("b", &["x", "y"]), of("c", &["y", "v"])];
+        let found = groups(&all.iter().collect::<Vec<_>>());
+        let names = |of: &[&str]| of.join(" ");
+        let told = found.iter().map(|(runtimes, calls)| (names(runtimes), names(calls))).collect::<Vec<_>>();
+        let told = told.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect::<Vec<_>>();
+        assert_eq!(told, [("a b c", "y"), ("a b", "x"), ("a", "w z"), ("c", "v")]);
+    }
+
+    #[test]
+    fn long_lists_are_broken_between_names() {
+        let names = (0..40).map(|n| format!("call_{n:02}")).collect::<Vec<_>>();
+        let text = quoted(&names);
+        assert!(text.lines().count() > 3 && text.lines().all(|line| line.len() <= WIDTH), "{text}");
+        let flat = text.replace('\n', " ");
+        assert_eq!(flat.split(", ").count(), 40, "{flat}");
+        assert_eq!(quoted(&["b", "a"]), "`a`, `b`");
     }
 
     #[test]

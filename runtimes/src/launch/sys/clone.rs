@@ -11,7 +11,7 @@ use isomark_core::clock::monotonic_ns;
 
 use super::errno;
 use super::parent::Parent;
-use super::steps::take;
+use super::steps::{keep_streams_only, take};
 use crate::launch::step::Step;
 
 /// Argument block of `clone3(2)`.
@@ -217,6 +217,7 @@ extern "C" fn enter(child: *const Borrowed<'_>) -> ! {
 
 fn walk(child: &Borrowed<'_>) -> (u32, i32) {
     reset_handlers();
+    keep_streams_only();
     for (number, step) in (0..).zip(child.plan.steps) {
         if matches!(step, Step::Seccomp(_)) {
             // The filter may not allow this call; nothing can arrive between here and execve but SIGKILL.

@@ -69,7 +69,8 @@ fn set_up(args: &Args<'_>, mut status: Status) -> Result<(Guest, Vm), Error> {
     let mut vm = Vm::new(&kvm, ram, &cpu, |name| status.step(name))?;
     vm.prepare(&kvm, (&cpu, &args.mask), &loaded.regs, loaded.bases)?;
     if let Some(vectors) = &loaded.vectors {
-        vm.set_vectors(vectors)?;
+        let none = |e: Error| Error::Program(format!("the snapshot's vector state is none: {e}"));
+        vm.set_vectors(vectors).map_err(none)?;
     }
     status.step("state");
     if let Some(millis) = args.deadline {

@@ -1,4 +1,5 @@
-//! Guests that nobody wrote: random code, damaged ELF headers, system calls with random arguments, random kernels.
+//! Guests that nobody wrote: random code in odd states, system calls with structures of nonsense, signal frames that were
+//! changed, storms of mappings, damaged files, forged snapshots, random kernels. How they are made: [`guests`].
 //!
 //! Each runs in a real virtual machine. However it ends, the VMM says how, in time, and never that it failed itself:
 //! neither a crash, nor a call that its own filter forbids, nor an error of KVM's. `ISOMARK_FUZZ_GUESTS` is how many,
@@ -8,6 +9,7 @@
 
 #[path = "../../../fuzz/src/dice.rs"]
 mod dice;
+mod guests;
 mod support;
 
 use std::collections::BTreeMap;
@@ -20,9 +22,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dice::Dice;
+use guests::{Forge, Is, Made};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use support::{BASE, DATA, ENTRY, call, elf, kvm_works};
+use support::kvm_works;
 
 /// What the VMM is told to stop a program after.
 const DEADLINE_MS: &str = "30";
@@ -45,6 +48,7 @@ struct Worker {
     status: File,
     second: File,
     kvm: File,
+    forge: Forge,
 }
 
 impl Worker {
@@ -53,7 +57,25 @@ impl Worker {
         let kvm = File::options().read(true).write(true).open("/dev/kvm").unwrap();
         let second = file();
         second.write_all_at(&INITRAMFS, 0).unwrap();
-        Self { program: file(), status: file(), second, kvm: inherited(kvm) }
+        let forge = Forge(Vec::new());
+        let mut worker = Self { program: file(), status: file(), second, kvm: inherited(kvm), forge };
+        worker.forge = Forge(worker.saved());
+        worker
+    }
+
+    /// A snapshot of a program that was about to speak.
+    fn saved(&self) -> Vec<u8> {
+        self.fill(&guests::says_one_word());
+        let mut file = inherited(tempfile::tempfile().unwrap());
+        let [program, save] = [&self.program, &file].map(|file| file.as_raw_fd().to_string());
+        let args =
+            ["--program-fd", &program, "--save-fd", &save, "--memory", "16777216", "--page", "4k", "--", "g"];
+        let saved = Command::new(env!("CARGO_BIN_EXE_isomark-vmm")).args(args).status().unwrap();
+        assert_eq!(saved.code(), Some(0), "a snapshot to forge from");
+        let mut bytes = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        bytes
     }
 
     fn fill(&self, bytes: &[u8]) {
@@ -62,14 +84,14 @@ impl Worker {
     }
 
     /// Runs one guest; gives how it ended, or what is wrong.
-    fn run(&mut self, kind: &str, bytes: &[u8]) -> Result<String, String> {
-        self.fill(bytes);
+    fn run(&mut self, made: &Made) -> Result<String, String> {
+        self.fill(&made.bytes);
         self.status.set_len(0).unwrap();
         self.status.rewind().unwrap();
         let (program, status) = (self.program.as_raw_fd().to_string(), self.status.as_raw_fd().to_string());
         let kvm = self.kvm.as_raw_fd().to_string();
         let mut command = Command::new(env!("CARGO_BIN_EXE_isomark-vmm"));
-        let kernel = kind == "kernel";
+        let kernel = made.is == Is::Kernel;
         if kernel {
             let initrd = self.second.as_raw_fd().to_string();
             let sum = isomark_vmm::linux::sum::sum(&INITRAMFS).to_string();
@@ -77,8 +99,20 @@ impl Worker {
             command.args(["--memory", "67108864", "--page", "4k", "--command-line", "quiet"]);
             command.args(["--status-fd", &status, "--kvm-fd", &kvm]);
         } else {
-            command.args(["--program-fd", &program, "--status-fd", &status, "--kvm-fd", &kvm]);
-            command.args(["--memory", "16777216", "--page", "4k", "--deadline", DEADLINE_MS, "--", "guest"]);
+            let flag = if made.is == Is::Snapshot { "--restore-fd" } else { "--program-fd" };
+            command.args([
+                flag,
+                &program,
+                "--status-fd",
+                &status,
+                "--kvm-fd",
+                &kvm,
+                "--deadline",
+                DEADLINE_MS,
+            ]);
+        }
+        if made.is == Is::Program {
+            command.args(["--memory", "16777216", "--page", "4k", "--", "guest"]);
         }
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = spawned.map_err(|e| format!("spawn: {e}"))?;
@@ -152,172 +186,6 @@ fn drained(from: &mut (impl Read + AsFd), patience: Duration) -> bool {
     }
 }
 
-/// Addresses at which a machine could be wrong.
-const ADDRESSES: [u64; 20] = [
-    0,
-    8,
-    0x1000,
-    0x2000,
-    0x3000,
-    0x3028,
-    0x4000,
-    0x4080,
-    0x4100,
-    0x4400,
-    0x4402,
-    0x4410,
-    0x5000,
-    0x5002,
-    0x5010,
-    0x6000,
-    0x1f_f000,
-    BASE,
-    0xff_fff8,
-    u64::MAX,
-];
-
-/// Instructions that only a kernel may use, or that few programs do.
-#[rustfmt::skip]
-const INSTRUCTIONS: &[&[u8]] = &[
-    &[0x0f, 0x05], &[0x0f, 0x34], &[0xcd, 0x80], &[0xcc], &[0xce], &[0xf1], &[0x0f, 0x0b], &[0xf4], &[0xfa], &[0xfb],
-    &[0xe6, 0xa0], &[0xe7, 0xa0], &[0x66, 0xe7, 0x9f], &[0xe6, 0x80], &[0xe6, 0x8e], &[0xe4, 0x60], &[0xee], &[0xef],
-    &[0x6e], &[0xf3, 0x6e], &[0xf3, 0x6f], &[0xf3, 0x6c], &[0x48, 0xcf], &[0x48, 0x0f, 0x07], &[0x0f, 0x07],
-    &[0x0f, 0x01, 0xf8], &[0x0f, 0x01, 0xc1], &[0x0f, 0x01, 0xd9], &[0x0f, 0x01, 0xc2], &[0x0f, 0x01, 0xd8],
-    &[0x0f, 0x20, 0xd8], &[0x0f, 0x22, 0xd8], &[0x0f, 0x22, 0xe0], &[0x0f, 0x21, 0xf8], &[0x0f, 0x23, 0xf8],
-    &[0x0f, 0x30], &[0x0f, 0x32], &[0x0f, 0x33], &[0x0f, 0x31], &[0x0f, 0x01, 0xf9], &[0x0f, 0xa2], &[0x0f, 0x01, 0xd0],
-    &[0x0f, 0x01, 0xd1], &[0x0f, 0x00, 0xd8], &[0x0f, 0x00, 0xd0], &[0x0f, 0x01, 0x38], &[0x0f, 0x01, 0x10],
-    &[0x0f, 0x01, 0x18], &[0x0f, 0x01, 0x00], &[0x0f, 0x09], &[0x0f, 0x08], &[0x0f, 0x06], &[0x0f, 0x01, 0xc8],
-    &[0x0f, 0x01, 0xc9], &[0x0f, 0xae, 0x00], &[0x0f, 0xae, 0x08], &[0x0f, 0xae, 0x20], &[0x0f, 0xae, 0x28],
-    &[0xf3, 0x48, 0x0f, 0xae, 0xd0], &[0xf3, 0x48, 0x0f, 0xae, 0xd8], &[0x8e, 0xd8], &[0x8e, 0xd0], &[0x8e, 0xe0],
-    &[0x9c], &[0x9d], &[0x81, 0x0c, 0x24, 0x00, 0x75, 0x04, 0x00, 0x9d], &[0x81, 0x0c, 0x24, 0x00, 0x01, 0, 0, 0x9d],
-    &[0xff, 0xe0], &[0xff, 0xd0], &[0xff, 0x20], &[0xff, 0x28], &[0x48, 0xff, 0x28], &[0xca, 0, 0], &[0x48, 0xcb],
-    &[0xc3], &[0x50], &[0x58], &[0x5c], &[0x48, 0x89, 0xc4], &[0xc8, 0xff, 0xff, 0x1f], &[0xc9], &[0xf3, 0xaa],
-    &[0xf3, 0xa4], &[0xf3, 0x48, 0xab], &[0xf0, 0x48, 0x0f, 0xc7, 0x08], &[0x8b, 0x00], &[0x89, 0x00], &[0x0f, 0xae, 0x38],
-    &[0xdd, 0x20], &[0xdb, 0xe3], &[0xd9, 0x30], &[0x9b], &[0xc5, 0xf8, 0x77], &[0xc5, 0xfe, 0x6f, 0x00],
-    &[0x0f, 0xc7, 0xf0], &[0x0f, 0xc7, 0xf8], &[0xeb, 0xfe], &[0xe2, 0xfe], &[0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0],
-    &[0x65, 0x48, 0x89, 0x04, 0x25, 0, 0, 0, 0], &[0x0f, 0xc7, 0x30], &[0xf3, 0x0f, 0xc7, 0xf8], &[0x0f, 0x79, 0xc0],
-];
-
-fn address(dice: &mut Dice) -> u64 {
-    match dice.below(6) {
-        0 => dice.roll(),
-        1 => DATA + dice.below(0x1_0000) as u64,
-        2 => ENTRY + dice.below(256) as u64,
-        3 => dice.below(0x200) as u64 * 0x1000,
-        _ => ADDRESSES[dice.below(ADDRESSES.len())].wrapping_add(dice.below(17) as u64).wrapping_sub(8),
-    }
-}
-
-/// `movabs` into any register but the stack pointer.
-fn set(dice: &mut Dice, code: &mut Vec<u8>) {
-    let register = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15][dice.below(15)];
-    code.extend([if register > 7 { 0x49 } else { 0x48 }, 0xb8 + (register & 7)]);
-    code.extend(address(dice).to_le_bytes());
-}
-
-/// Code of instructions that are unlikely, or of bytes that may be none.
-fn random_code(dice: &mut Dice) -> Vec<u8> {
-    let mut code = Vec::new();
-    for _ in 0..=dice.below(24) {
-        match dice.below(8) {
-            0 | 1 => set(dice, &mut code),
-            2 => {
-                let len = dice.below(24);
-                code.extend(dice.bytes(len));
-            }
-            // A jump by a little, back or forth.
-            3 => code.extend([0xeb, dice.roll() as u8]),
-            _ => code.extend(INSTRUCTIONS[dice.below(INSTRUCTIONS.len())]),
-        }
-    }
-    code
-}
-
-/// System calls with arguments that mean something or nothing, whatever each answers, and an end.
-fn random_calls(dice: &mut Dice) -> Vec<u8> {
-    let mut code = Vec::new();
-    for _ in 0..=dice.below(20) {
-        let nr = if dice.below(16) == 0 { dice.roll() } else { dice.below(470) as u64 };
-        let args: [u64; 6] = std::array::from_fn(|_| match dice.below(4) {
-            0 => dice.below(10) as u64,
-            1 => 1 << dice.below(64),
-            _ => address(dice),
-        });
-        // What it answers is an argument of the next, once in a while.
-        if dice.below(8) == 0 {
-            code.extend([0x48, 0x89, 0x04, 0x25]);
-            code.extend((DATA as u32 + dice.below(64) as u32 * 8).to_le_bytes());
-        }
-        code.extend(call(nr, &args));
-    }
-    code.extend(call(231, &[7]));
-    code
-}
-
-/// A good file with some bytes of its headers changed.
-fn damaged_elf(dice: &mut Dice) -> Vec<u8> {
-    let mut file = elf(&call(231, &[7]));
-    for _ in 0..=dice.below(5) {
-        let at = dice.below(176);
-        match dice.below(3) {
-            0 => file[at] = dice.roll() as u8,
-            1 => file[at] ^= 1 << dice.below(8),
-            _ => {
-                let at = at / 8 * 8;
-                file[at..at + 8].copy_from_slice(&address(dice).to_le_bytes());
-            }
-        }
-    }
-    if dice.below(8) == 0 {
-        file.truncate(dice.below(5000));
-    }
-    file
-}
-
-/// A bzImage whose 64-bit entry is random code: a guest that has the whole machine for itself.
-fn random_kernel(dice: &mut Dice) -> Vec<u8> {
-    let mut file = vec![0x90; 512 * 5 + 1600];
-    file[..0x290].fill(0);
-    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0x1f1, &[4]);
-    put(0x1f4, &100_u32.to_le_bytes());
-    put(0x1fe, &0xaa55_u16.to_le_bytes());
-    put(0x202, b"HdrS");
-    put(0x206, &0x20f_u16.to_le_bytes());
-    put(0x211, &[1]);
-    put(0x22c, &0x7fff_ffff_u32.to_le_bytes());
-    put(0x234, &[1]);
-    put(0x236, &1_u16.to_le_bytes());
-    put(0x238, &2047_u32.to_le_bytes());
-    put(0x258, &(16_u64 << 20).to_le_bytes());
-    put(0x260, &(8_u32 << 20).to_le_bytes());
-    let mut code = Vec::new();
-    // Floods of its ports, each a byte or a word from a place that may not exist.
-    for _ in 0..=dice.below(6) {
-        let ports = [0x3f8, 0x2f8, 0x2fb, 0x60, 0x64, 0x402, 0x80, 0xa0, 0xcf8, 0x70, 0x20, 0x43];
-        let port = if dice.below(4) == 0 { dice.roll() as u16 } else { ports[dice.below(ports.len())] };
-        code.extend([0x66, 0xba]);
-        code.extend(port.to_le_bytes());
-        code.extend([0xb0, dice.roll() as u8]);
-        code.extend(
-            [&[0xee][..], &[0xec], &[0x66, 0xef], &[0xf3, 0x6e], &[0xef], &[0xf3, 0x6c]][dice.below(6)],
-        );
-    }
-    code.extend(random_code(dice));
-    let at = 512 * 5 + 0x200;
-    file[at..at + code.len().min(1000)].copy_from_slice(&code[..code.len().min(1000)]);
-    file
-}
-
-fn one(at: u64, dice: &mut Dice) -> (&'static str, Vec<u8>) {
-    match at % 20 {
-        0 => ("kernel", random_kernel(dice)),
-        1..=8 => ("code", elf(&random_code(dice))),
-        9..=15 => ("calls", elf(&random_calls(dice))),
-        _ => ("headers", damaged_elf(dice)),
-    }
-}
-
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
@@ -328,13 +196,14 @@ fn work(first: u64, workers: u64, count: u64, seed: u64) -> Result<Ends, String>
     for at in (first..count).step_by(workers as usize) {
         // A seed for each: one can be run again by itself.
         let mut dice = Dice::new(seed.wrapping_mul(1_000_003) ^ at);
-        let (kind, bytes) = one(at, &mut dice);
-        match worker.run(kind, &bytes) {
+        let made = guests::one(at, &mut dice, &worker.forge);
+        let kind = made.kind;
+        match worker.run(&made) {
             Ok(end) => *ends.entry(format!("{kind}: {end}")).or_default() += 1,
             Err(why) => {
                 let kept =
                     std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("guest-{seed}-{at}"));
-                std::fs::write(&kept, &bytes).unwrap();
+                std::fs::write(&kept, &made.bytes).unwrap();
                 return Err(format!("guest {at} of seed {seed} ({kind}), kept in {}: {why}", kept.display()));
             }
         }

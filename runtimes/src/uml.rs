@@ -10,7 +10,7 @@ use isomark_core::{
     Ability, Error, Identity, Instance, Kind, Runtime, Site, Spec, Unavailable, image, site::remove_tree,
 };
 
-use crate::external::find;
+use crate::external::{Command, PROBE, find};
 use crate::guest::{Initramfs, LEAST_MEMORY};
 use crate::qemu::{Guest, Own};
 
@@ -59,9 +59,8 @@ impl Runtime for Uml<'_> {
         }
         let fail =
             |why: String| Unavailable::new(format!("{}: {why}", program.display()), "see its own message");
-        let output = std::process::Command::new(&program).arg("--version").output();
-        let output = output.map_err(|e| fail(e.to_string()))?;
-        let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let told = Command::version(&program).run(PROBE).map_err(|e| fail(e.chain()))?;
+        let version = told.stdout.trim().to_owned();
         let bytes = std::fs::read(&program).map_err(|e| fail(e.to_string()))?;
         let details = [
             ("kernel", version.clone()),

@@ -112,6 +112,12 @@ impl Command {
         Ok(Listening { child, words, out: Capture::new(out), err: Capture::new(err) })
     }
 
+    /// A program asked for its version: with nothing in its environment, as guests' machines are started too.
+    pub(crate) fn version(program: &Path) -> Self {
+        let argv = vec![program.to_string_lossy().into_owned(), "--version".into()];
+        Self { argv, ..Self::default() }
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
@@ -140,19 +146,27 @@ impl Listening {
             let mut fds = vec![PollFd::new(self.child.pidfd(), PollFlags::POLLIN)];
             fds.extend(streams.iter().flatten().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
             if !poll_until(&mut fds, until)? {
-                self.child.kill()?;
-                let op = format!("wait for {} to end{}", self.words, said(&self.err.text()));
-                return Err(Error::Timeout { op, after: deadline });
+                return Err(self.late(deadline)?);
             }
             let ended = fds[0].any().unwrap_or(false);
             if ended {
                 break;
+            }
+            // A tool that never stops talking always has something to read.
+            if Instant::now() >= until {
+                return Err(self.late(deadline)?);
             }
             self.out.pump();
             self.err.pump();
         }
         let (exit, cpu_ns) = self.child.wait(deadline)?;
         Ok(Told { exit, cpu_ns, stdout: self.out.text(), stderr: self.err.text() })
+    }
+
+    fn late(&mut self, deadline: Duration) -> Result<Error, Error> {
+        self.child.kill()?;
+        let op = format!("wait for {} to end{}", self.words, said(&self.err.text()));
+        Ok(Error::Timeout { op, after: deadline })
     }
 
     /// What it has said so far.
@@ -169,4 +183,21 @@ pub(crate) fn said(text: &str) -> String {
 
 fn all(words: &[String]) -> Result<Vec<CString>, Error> {
     words.iter().map(c).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_that_never_stops_talking_meets_the_deadline() {
+        for stream in ["", " >&2"] {
+            let argv = ["/bin/sh", "-c", &format!("exec cat /dev/zero{stream}")].map(str::to_owned);
+            let path = std::env::var("PATH").unwrap_or_default();
+            let command =
+                Command { argv: argv.into(), env: vec![format!("PATH={path}")], ..Command::default() };
+            let ended = command.run(Duration::from_millis(300)).map(|told| told.exit);
+            assert!(matches!(ended, Err(Error::Timeout { .. })), "{stream}: {ended:?}");
+        }
+    }
 }

@@ -27,13 +27,12 @@ use crate::catalogue::Stanza;
 use crate::catalogue::stanza::{ExitForm, GroupUse, Need};
 use crate::catalogue::template::{Value, Values, fill, fill_all};
 use bundle::CHOICES;
-use command::Command;
-pub(crate) use command::find;
+pub(crate) use command::{Command, find};
 use common::{Common, text};
 use instance::Tool;
 
 /// Bound on asking a tool for its version.
-const PROBE: Duration = Duration::from_secs(10);
+pub(crate) const PROBE: Duration = Duration::from_secs(10);
 
 /// A tool of the catalogue, or a variant of it.
 pub(crate) struct External<'s> {

@@ -55,14 +55,10 @@ impl Wire {
             Stdio::Wire => {
                 let (theirs, ours) = pipe()?;
                 ends.push((theirs, 0));
-                // Whoever does not read must not hold up the harness; the other end is another description.
-                let nonblocking = nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK);
-                nix::fcntl::fcntl(&ours, nonblocking)
-                    .map_err(|e| Error::os("keep a pipe from blocking", e))?;
-                wire.jobs = Some(File::from(ours));
+                wire.jobs = Some(unblocked(ours));
                 let (ours, theirs) = pipe()?;
                 ends.push((theirs, 1));
-                wire.replies = Some(File::from(ours));
+                wire.replies = Some(unblocked(ours));
             }
             Stdio::Null => {
                 let null = OpenOptions::new().read(true).write(true).open("/dev/null");
@@ -82,7 +78,8 @@ impl Wire {
     /// # Errors
     /// [`Error::Timeout`], [`Error::Died`], or [`Error::WrongAnswer`] if it says something else first.
     pub(crate) fn ready(&mut self, child: &mut Child, deadline: Duration) -> Result<(), Error> {
-        let line = self.line(child, deadline, "wait for the payload to be ready")?;
+        let line =
+            self.line(child, Instant::now() + deadline, deadline, "wait for the payload to be ready")?;
         if line.as_bytes() == READY.trim_end().as_bytes() {
             Ok(())
         } else {
@@ -95,40 +92,48 @@ impl Wire {
     /// # Errors
     /// As [`Wire::ready`].
     pub(crate) fn ask(&mut self, child: &mut Child, job: &Job, deadline: Duration) -> Result<Reply, Error> {
-        if !self.send(format!("{job}\n").as_bytes(), deadline)? {
-            return Err(self.died(child, deadline));
+        if self.jobs.is_none() {
+            return Err(Error::Unsupported("this program has no wire".into()));
         }
-        let line = self.line(child, deadline, "wait for a reply")?;
+        let until = Instant::now() + deadline;
+        // A reply that came before its question would be timed as one that took no time.
+        if !self.buffer.is_empty() {
+            return Err(Error::WrongAnswer("it answered before it was asked".into()));
+        }
+        match self.send(format!("{job}\n").as_bytes(), until) {
+            Ok(true) => {}
+            Ok(false) => return Err(Error::Timeout { op: "hand over a job".into(), after: deadline }),
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Err(self.died(child, deadline)),
+            Err(e) => return Err(Error::os("send a job", e)),
+        }
+        let line = self.line(child, until, deadline, "wait for a reply")?;
         Reply::parse(&line).map_err(|e| refusal(&line, &e.to_string()))
     }
 
-    /// Writes a job; false if nobody is there to read it. A program that answers without reading fills the pipe, and may
-    /// have shrunk it to a page before.
-    fn send(&mut self, mut bytes: &[u8], deadline: Duration) -> Result<bool, Error> {
-        let jobs = self.jobs.as_mut().ok_or_else(|| Error::Unsupported("this program has no wire".into()))?;
-        let until = Instant::now() + deadline;
+    /// Writes bytes that are no job: the end mark of a line that has no end of file. A program that has gone needs none,
+    /// and one that does not take it is ended without.
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        let _ = self.send(bytes, Instant::now());
+    }
+
+    /// Whether all of it went into the pipe in time: a program can fill the pipe that it should read from
+    /// (`/proc/self/fd/0`), and then it takes nothing more.
+    fn send(&mut self, mut bytes: &[u8], until: Instant) -> io::Result<bool> {
+        let Some(jobs) = &mut self.jobs else { return Ok(false) };
         while !bytes.is_empty() {
             match jobs.write(bytes) {
-                Ok(written) => bytes = &bytes[written..],
+                Ok(count) => bytes = &bytes[count..],
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     let mut room = [PollFd::new(jobs.as_fd(), PollFlags::POLLOUT)];
-                    if !poll_until(&mut room, until)? {
-                        return Err(Error::Timeout { op: "hand over a job".into(), after: deadline });
+                    if !poll_until(&mut room, until).map_err(|e| io::Error::other(e.to_string()))? {
+                        return Ok(false);
                     }
                 }
-                Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Error::os("send a job", e)),
+                Err(e) => return Err(e),
             }
         }
         Ok(true)
-    }
-
-    /// Writes bytes that are no job: the end mark of a line that has no end of file. A program that has gone needs none.
-    pub(crate) fn say(&mut self, bytes: &[u8]) {
-        if let Some(jobs) = &mut self.jobs {
-            let _ = jobs.write_all(bytes);
-        }
     }
 
     /// Closes the jobs' end: the payload reads end of file and ends.
@@ -160,8 +165,14 @@ impl Wire {
         Ok(())
     }
 
-    fn line(&mut self, child: &mut Child, deadline: Duration, op: &str) -> Result<String, Error> {
-        let until = Instant::now() + deadline;
+    /// The next line, waited for until `until`, which is `deadline` after the wait began.
+    fn line(
+        &mut self,
+        child: &mut Child,
+        until: Instant,
+        deadline: Duration,
+        op: &str,
+    ) -> Result<String, Error> {
         loop {
             if let Some(at) = self.buffer.iter().position(|b| *b == b'\n') {
                 let bytes = self.buffer.drain(..=at).take(at).collect::<Vec<_>>();
@@ -215,7 +226,8 @@ impl Wire {
             // Words after the last reply are read so that the program does not block, and dropped.
             Ok(len) if want == Want::Output => self.buffer.extend(&chunk[..len]),
             Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            // Another reader was faster: a program can read what it wrote itself (`/proc/self/fd/1`).
+            Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
             Err(e) => return Err(Error::os("read a reply", e)),
         }
         Ok(())
@@ -250,9 +262,7 @@ pub(crate) struct Capture {
 
 impl Capture {
     pub(crate) fn new(fd: OwnedFd) -> Self {
-        // The harness must never block here: it reads what there is when it wants to tell an error.
-        let _ = nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
-        Self { file: Some(File::from(fd)), kept: VecDeque::new() }
+        Self { file: Some(unblocked(fd)), kept: VecDeque::new() }
     }
 
     pub(crate) fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
@@ -286,6 +296,13 @@ impl Capture {
         }
         String::from_utf8_lossy(self.kept.make_contiguous()).into_owned()
     }
+}
+
+/// Our end of a pipe. The harness never blocks in a read or a write, whatever the other end does with it: it waits in
+/// poll, which has a deadline. The program's end is another description and stays as programs expect it.
+fn unblocked(fd: OwnedFd) -> File {
+    let _ = nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+    File::from(fd)
 }
 
 pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {

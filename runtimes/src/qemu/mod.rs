@@ -18,7 +18,7 @@ use isomark_core::{
 };
 use isomark_vmm::linux::line::END;
 
-use crate::external::find;
+use crate::external::{Command, PROBE, find};
 use crate::guest::{Heard, Initramfs, Kernels, LEAST_MEMORY};
 use crate::launch::{Launch, Running, Step, c, pipe};
 use crate::{kvm, tsc};
@@ -254,9 +254,8 @@ impl Runtime for Qemu<'_> {
 /// "7.2.22": the third word of what it says about itself; asked once a command.
 fn version(program: &std::path::Path) -> Result<String, Unavailable> {
     let fail = |why: String| Unavailable::new(format!("{}: {why}", program.display()), "see its own message");
-    let output = std::process::Command::new(program).arg("--version").output();
-    let output = output.map_err(|e| fail(e.to_string()))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let told = Command::version(program).run(PROBE).map_err(|e| fail(e.chain()))?;
+    let text = told.stdout;
     let version = text.split_whitespace().nth(3).filter(|_| text.starts_with("QEMU emulator version"));
     version.map(str::to_owned).ok_or_else(|| fail("it does not say that it is QEMU".into()))
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::checks::{self, Check, Ground, dropped, spec, traces};
-use crate::elf::{CLOSES, MEMORY, SHRINKS, SPINS, asks, elf, floods, says};
+use crate::elf::{CLOSES, MEMORY, SPINS, asks, elf, floods, says, stuffs};
 use isomark_core::payload::wire::READY;
 use isomark_core::payload::{Class, Job, Probe};
 use isomark_core::runtime::{Program, Stdio};
@@ -124,6 +124,7 @@ fn a_payload_that_begins_well_and_then_misbehaves_meets_bounds() {
         ("half a line", says(1, &half, &SPINS)),
         ("early close", says(1, ready, &CLOSES)),
         ("no text", says(1, &garbage, &SPINS)),
+        ("answers unasked", says(1, &[ready, b"done ns=1 sum=1\ndone ns=1 sum=1\n"].concat(), &SPINS)),
     ];
     let place = Place::new();
     let ground = place.ground();
@@ -420,16 +421,14 @@ fn a_program_is_in_no_group_of_the_harness() {
 }
 
 #[test]
-fn who_answers_without_reading_holds_nobody_up() {
+fn who_fills_the_pipe_of_its_jobs_holds_nobody_up() {
     own(&["process", "namespace"], |runtime, ground| {
-        let text = [READY.as_bytes(), &b"done ns=1\n".repeat(1000)].concat();
-        let code = [&SHRINKS[..], &says(1, &text, &SPINS)].concat();
-        let program = Program::payload(elf(ground.dir, "answers", &code));
+        let code = [stuffs(), says(1, READY.as_bytes(), &SPINS)].concat();
+        let program = Program::payload(elf(ground.dir, "stuffs", &code));
         let mut instance = runtime.create(&Spec { deadline: ground.patience, ..spec(program) }).unwrap();
         instance.start().unwrap();
-        let end = (0..1000).find_map(|_| instance.run(&Job::Echo(u64::MAX)).err());
-        match end {
-            Some(Error::Timeout { op, .. }) => assert_eq!(op, "hand over a job", "{}", runtime.name()),
+        match instance.run(&Job::Probe(Probe::Host)) {
+            Err(Error::Timeout { op, .. }) => assert_eq!(op, "hand over a job", "{}", runtime.name()),
             other => panic!("{}: {other:?}", runtime.name()),
         }
     });

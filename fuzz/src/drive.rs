@@ -29,6 +29,7 @@ fn number(name: &str, default: u64) -> u64 {
 pub fn drive(all: &[Target], name: &str) {
     let (count, seed) = (number("ISOMARK_FUZZ", 2_000), number("ISOMARK_FUZZ_SEED", 1));
     let target = all.iter().find(|target| target.name == name).unwrap();
+    let count = count.div_ceil(target.cost);
     let (seeds, mut dice) = ((target.seeds)(), Dice::new(seed));
     if let Some(dir) = std::env::var_os("ISOMARK_FUZZ_CORPUS") {
         return corpus(Path::new(&dir), target, &seeds);
@@ -71,7 +72,7 @@ fn corpus(dir: &Path, target: &Target, seeds: &[Vec<u8>]) {
         let bytes = word.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
         format!("\"{bytes}\"\n")
     };
-    let words = target.words.iter().map(word).collect::<String>();
+    let words = target.words.iter().copied().flatten().map(word).collect::<String>();
     std::fs::write(dir.join(format!("{}.dict", target.name)), words).unwrap();
 }
 

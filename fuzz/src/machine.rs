@@ -39,12 +39,15 @@ use isomark_vmm::sys::ram::Ram;
 
 use super::target::{NUMBERS, Target};
 
+#[path = "../../runtimes/vmm/tests/support/bzimage.rs"]
+mod bzimage;
+
 /// The parsers of this file.
 pub const ALL: &[Target] = &[
-    Target { name: "elf", run: elf, seeds: elf_seeds, words: NUMBERS },
-    Target { name: "system-calls", run: calls, seeds: call_seeds, words: NUMBERS },
-    Target { name: "snapshot", run: snapshot, seeds: snapshot_seeds, words: NUMBERS },
-    Target { name: "kernel", run: kernel, seeds: kernel_seeds, words: NUMBERS },
+    Target { name: "elf", run: elf, seeds: elf_seeds, words: &[NUMBERS], cost: 1 },
+    Target { name: "system-calls", run: calls, seeds: call_seeds, words: &[NUMBERS], cost: 1 },
+    Target { name: "snapshot", run: snapshot, seeds: snapshot_seeds, words: &[NUMBERS], cost: 1 },
+    Target { name: "kernel", run: kernel, seeds: kernel_seeds, words: &[NUMBERS], cost: 1 },
 ];
 
 const POLICY: Policy = Policy { huge: false, prefault: None };
@@ -431,18 +434,6 @@ pub fn kernel(data: &[u8]) {
 }
 
 pub fn kernel_seeds() -> Vec<Vec<u8>> {
-    let mut image = vec![0_u8; 512 * 5 + 1600];
-    let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0x1f1, &[4]);
-    put(0x1f4, &100_u32.to_le_bytes());
-    put(0x1fe, &0xaa55_u16.to_le_bytes());
-    put(0x202, b"HdrS");
-    put(0x206, &0x20f_u16.to_le_bytes());
-    put(0x211, &[1]);
-    put(0x234, &[1]);
-    put(0x236, &1_u16.to_le_bytes());
-    put(0x258, &(16_u64 << 20).to_le_bytes());
-    put(0x260, &(8_u32 << 20).to_le_bytes());
     // A vmlinux with a note of the PVH entry.
     let mut elf = small_elf(&[(5, 0, 0, 0x1010, 0x2000), (4, 0x1000, 0, 32, 32)]);
     let mut put = |at: usize, bytes: &[u8]| elf[at..at + bytes.len()].copy_from_slice(bytes);
@@ -453,7 +444,7 @@ pub fn kernel_seeds() -> Vec<Vec<u8>> {
     put(0x1000, &[4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0, b'X', b'e', b'n', 0]);
     elf.extend(0x100_1000_u64.to_le_bytes());
     elf.extend([0; 64]);
-    vec![image, elf]
+    vec![bzimage::bzimage(), elf]
 }
 
 /// Whether a seed is what its parser accepts.

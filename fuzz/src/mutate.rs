@@ -36,7 +36,7 @@ pub fn input(target: &Target, seeds: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
     bytes
 }
 
-fn change(bytes: &mut Vec<u8>, words: &[&[u8]], dice: &mut Dice) {
+fn change(bytes: &mut Vec<u8>, words: &[&[&[u8]]], dice: &mut Dice) {
     let at = dice.below(bytes.len() + 1);
     let end = (at + 1 + dice.below(16)).min(bytes.len());
     match dice.below(9) {
@@ -49,10 +49,12 @@ fn change(bytes: &mut Vec<u8>, words: &[&[u8]], dice: &mut Dice) {
             bytes.splice(to..to, piece);
         }
         4 => {
+            let words = words[dice.below(words.len())];
             let word = words[dice.below(words.len())];
             bytes.splice(at..at, word.iter().copied());
         }
         5 => {
+            let words = words[dice.below(words.len())];
             let word = words[dice.below(words.len())];
             let end = (at + word.len()).min(bytes.len());
             bytes.splice(at..end, word.iter().copied());

@@ -14,8 +14,10 @@ pub struct Target {
     pub run: fn(&[u8]),
     /// Inputs that it accepts.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// Pieces that mutations insert.
-    pub words: &'static [&'static [u8]],
+    /// Pieces that mutations insert: lists that are drawn from alike.
+    pub words: &'static [&'static [&'static [u8]]],
+    /// How many inputs of a quick parser one of it takes the time of.
+    pub cost: u64,
 }
 
 /// Numbers at which arithmetic breaks.
@@ -30,6 +32,81 @@ pub const NUMBERS: &[&[u8]] = &[
     &[0xff, 0x0f, 0, 0],
     &[0xff, 0xff, 0xff, 0x7f],
     &[0, 0xf0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+];
+
+/// Keys and tables of the TOML files.
+pub const TOML: &[&[u8]] = &[
+    b"name = ",
+    b"blocks = ",
+    b"every = ",
+    b"[[ask]]\n",
+    b"scenario = 'startup'\n",
+    b"params = { ",
+    b"kinds = ['vm']\n",
+    b"controls = ",
+    b"precision = 'auto'\n",
+    b"[default]\n",
+    b"[[limit]]\n",
+    b"relative = ",
+    b"absolute = \"3 us\"\n",
+    b"ignore = true\n",
+    b"runtime = ",
+    b"metric = ",
+    b"command = [",
+    b"[[create]]\n",
+    b"[start]\n",
+    b"[probe]\n",
+    b"[rule]\n",
+    b"[[part]]\n",
+    b"\"\"\"",
+    b"'''",
+    b"#",
+    b"\xef\xbb\xbf",
+    b"1979-05-27T07:32:00Z",
+    b"0x7fffffffffffffff",
+    b"-0.0",
+    b"inf",
+    b"{program}",
+    b"{args}",
+];
+
+/// Keys and values of the JSON files.
+pub const JSON: &[&[u8]] = &[
+    b"\"cells\":",
+    b"\"runtimes\":",
+    b"\"metrics\":",
+    b"\"params\":{\"instances\":2},",
+    b"\"skipped\":{\"reason\":\"x\",\"remedy\":\"y\"},",
+    b"\"arm\":{\"label\":\"again\",\"of\":0,\"control\":true},",
+    b"\"arm\":{\"label\":\"b\",\"of\":1},",
+    b"\"part\":{\"part\":1,\"of\":2},",
+    b"\"precision\":\"auto\",",
+    b"\"every\":0,",
+    b"\"warmup\":true,",
+    b"\"cell\":1,",
+    b"\"block\":4294967295,",
+    b"\"phases\":[[\"create\",1],[\"start\",18446744073709551615],[\"start\",1]],",
+    b"\"steps\":[[\"clone\",0],[\"main\",18446744073709551615]],",
+    b"\"series\":{\"x\":[0,1e308,-1e308]},",
+    b"\"notes\":{\"sum\":\"0\"},",
+    b"\"values\":{\"startup\":0},",
+    b"\"values\":{\"startup\":-1e308},",
+    b"\"values\":{\"startup\":5e-324},",
+    b"\"failed\":{\"phase\":null,\"kind\":\"os\",\"message\":\"x\"},",
+    b"\"psi_cpu\":2,",
+    b"1.7976931348623157e308",
+    b"-0.0",
+    b"4294967296",
+    b"\\u2028",
+    b"\\ud83d\\ude00",
+    b"</script>",
+    b"<!--",
+    b"]]>",
+    b"\xef\xbb\xbf",
+    b"process",
+    b"microvm",
+    b"namespace",
+    b"\"kind\":\"floor\"",
 ];
 
 /// Pieces of the languages that are read here, and of those that must not be spoken.

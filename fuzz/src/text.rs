@@ -18,18 +18,18 @@ use isomark_report::fmt::clean;
 use isomark_report::gate::Thresholds;
 use isomark_report::gate::thresholds::Known;
 
-use super::target::{Target, WORDS};
+use super::target::{JSON, TOML, Target, WORDS};
 
 /// The parsers of this file.
 pub const ALL: &[Target] = &[
-    Target { name: "wire", run: wire, seeds: wire_seeds, words: WORDS },
-    Target { name: "plan", run: plan, seeds: plan_seeds, words: WORDS },
-    Target { name: "stanza", run: stanza, seeds: stanza_seeds, words: WORDS },
-    Target { name: "claim", run: claim, seeds: claim_seeds, words: WORDS },
-    Target { name: "thresholds", run: thresholds, seeds: thresholds_seeds, words: WORDS },
-    Target { name: "spec", run: spec, seeds: spec_seeds, words: WORDS },
-    Target { name: "run", run, seeds: run_seeds, words: WORDS },
-    Target { name: "samples", run: samples, seeds: sample_seeds, words: WORDS },
+    Target { name: "wire", run: wire, seeds: wire_seeds, words: &[WORDS], cost: 1 },
+    Target { name: "plan", run: plan, seeds: plan_seeds, words: &[WORDS, TOML], cost: 1 },
+    Target { name: "stanza", run: stanza, seeds: stanza_seeds, words: &[WORDS, TOML], cost: 1 },
+    Target { name: "claim", run: claim, seeds: claim_seeds, words: &[WORDS, TOML], cost: 1 },
+    Target { name: "thresholds", run: thresholds, seeds: thresholds_seeds, words: &[WORDS, TOML], cost: 1 },
+    Target { name: "spec", run: spec, seeds: spec_seeds, words: &[WORDS], cost: 1 },
+    Target { name: "run", run, seeds: run_seeds, words: &[WORDS, JSON], cost: 1 },
+    Target { name: "samples", run: samples, seeds: sample_seeds, words: &[WORDS, JSON], cost: 1 },
 ];
 
 /// A refusal says something, in bounds, and is the input's fault.

@@ -157,8 +157,8 @@ pub(crate) struct Run {
     /// Folder of the run (below bench-results/ by default)
     #[arg(long, env = "ISOMARK_OUT", value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on with a run that was cut short
-    #[arg(long, env = "ISOMARK_RESUME", value_name = "DIR", conflicts_with_all = ["plan", "runtime", "scenario", "runs", "seed", "out", "precision", "program", "payload"])]
+    /// Go on with a run that was cut short; programs that it names (--payload, --program, NAME@BINARY) are named again
+    #[arg(long, env = "ISOMARK_RESUME", value_name = "DIR", conflicts_with_all = ["plan", "scenario", "runs", "seed", "out", "precision"])]
     pub resume: Option<PathBuf>,
     /// Fail with exit code 6 if one of these runtimes is unavailable
     #[arg(long, env = "ISOMARK_REQUIRE", value_delimiter = ',', value_name = "A,B")]

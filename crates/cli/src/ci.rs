@@ -46,10 +46,6 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         .parent()
         .filter(|dir| !dir.as_os_str().is_empty())
         .map_or(Ok(()), std::fs::create_dir_all)
-        .and_then(|()| std::fs::write(&part, bytes))
-        .and_then(|()| std::fs::rename(&part, path));
-    done.inspect_err(|_| {
-        let _ = std::fs::remove_file(&part);
-    })
-    .with_context(|| format!("write {}", path.display()))
+        .and_then(|()| isomark_core::store::put(path, &part, bytes));
+    done.with_context(|| format!("write {}", path.display()))
 }

@@ -19,6 +19,7 @@ mod exit;
 mod fault;
 mod lock;
 mod measure;
+mod own;
 mod place;
 mod progress;
 mod spec;

@@ -24,6 +24,7 @@ use isomark_scenarios::SHELF;
 use crate::exit;
 use crate::fault;
 use crate::lock::Held;
+use crate::own;
 use crate::progress::Progress;
 
 /// Where runs go when no folder is named.
@@ -183,7 +184,7 @@ fn again(prepared: &Prepared<'_>) -> String {
     if compares {
         return "isomark ab again".to_owned();
     }
-    format!("isomark run --resume {}", prepared.folder.dir().display())
+    own::again(prepared.folder.dir(), &prepared.run)
 }
 
 /// What all trials share, and the host they run on.

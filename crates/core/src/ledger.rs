@@ -80,7 +80,7 @@ pub fn follow(site: &Path, run: &Path) -> Result<(), Error> {
     let fail = |e| failed(run, e);
     let run = run.canonicalize().map_err(fail)?;
     let path = run.join(FILE);
-    let torn = fs::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
+    let torn = read(&run).bytes().last().is_some_and(|last| last != b'\n');
     let so_far = format!("{}{}", if torn { "\n" } else { "" }, read(site));
     grow(&path).and_then(|mut file| file.write_all(so_far.as_bytes())).map_err(fail)?;
     std::os::unix::fs::symlink(&run, site.join(RUN)).map_err(|e| failed(site, e))
@@ -96,7 +96,7 @@ pub fn folder(site: &Path) -> Option<PathBuf> {
 #[must_use]
 pub fn read(dir: &Path) -> String {
     let mut bytes = Vec::new();
-    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(dir.join(FILE));
+    let file = OpenOptions::new().read(true).custom_flags(OWN).open(dir.join(FILE));
     let read = file.and_then(|file| io::Read::read_to_end(&mut io::Read::take(file, MAX), &mut bytes));
     read.map_or_else(|_| String::new(), |_| String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -131,9 +131,12 @@ fn boot() -> String {
     id.trim().to_owned()
 }
 
-/// Open to append, never through a link that somebody laid.
+/// Never through a link that somebody laid, and without waiting for who might be behind a pipe.
+const OWN: i32 = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+
+/// Open to append.
 fn grow(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).custom_flags(nix::libc::O_NOFOLLOW).open(path)
+    OpenOptions::new().create(true).append(true).custom_flags(OWN).open(path)
 }
 
 fn failed(dir: &Path, e: io::Error) -> Error {

@@ -18,6 +18,7 @@
 //! instance asks a [`Trial`] for it; `examples/phases.rs` does.
 
 pub mod account;
+mod bounds;
 pub mod clock;
 pub mod cpus;
 pub mod error;

@@ -15,6 +15,7 @@ use nix::fcntl::OFlag;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bounds;
 use crate::error::Error;
 use crate::record::{Block, RUN_SCHEMA, Run, Sample};
 
@@ -56,10 +57,12 @@ impl Folder {
             let text = format!("{} holds a run already; use --resume, or name another folder", dir.display());
             return Err(Error::Input(text));
         }
+        let refuse = |why| Error::Input(format!("{}: the run's {why}; ask for less", dir.display()));
+        bounds::check(run).map_err(refuse)?;
         fs::create_dir_all(dir).map_err(|e| Error::os(format!("make {}", dir.display()), e))?;
         // Before run.json: whoever finds that file finds a whole folder, however soon its command was killed.
         for name in ["samples.jsonl", "blocks.jsonl"] {
-            File::create(folder.path(name)).map_err(|e| Error::os(format!("create {name}"), e))?;
+            anew(&folder.path(name)).map_err(|e| Error::os(format!("create {name}"), e))?;
         }
         folder.replace("run.json", &pretty(run)?)?;
         Ok(folder)
@@ -94,8 +97,7 @@ impl Folder {
 
     /// Whether a directory of it is no link to another place.
     fn holds(&self, dir: &Path) -> Result<(), Error> {
-        let foreign = dir != self.0 && fs::symlink_metadata(dir).is_ok_and(|kind| kind.is_symlink());
-        if foreign { Err(Error::Input(format!("{}: {LINK}", dir.display()))) } else { Ok(()) }
+        if dir == self.0 { Ok(()) } else { no_link(dir) }
     }
 
     /// All samples, in the order they were taken. A trial for which the host was too short, and that was repeated, is there
@@ -145,20 +147,7 @@ impl Folder {
             fs::create_dir_all(parent).map_err(fail)?;
             self.holds(parent)?;
         }
-        let part = path.with_extension("part");
-        let write = || {
-            // What lies there was left by somebody else; opened anew, a link in its place is not followed.
-            match fs::remove_file(&part) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-            OpenOptions::new().write(true).create_new(true).open(&part)?.write_all(bytes)?;
-            fs::rename(&part, &path)
-        };
-        write().map_err(|e| {
-            let _ = fs::remove_file(&part);
-            fail(e)
-        })
+        put(&path, &path.with_extension("part"), bytes).map_err(fail)
     }
 
     /// Takes away those files of a directory of it that `stale` says are of no use any more. A directory that is not there
@@ -226,6 +215,30 @@ fn append(file: &mut File, line: &impl Serialize, name: &str) -> Result<(), Erro
     file.write_all(&bytes).map_err(|e| Error::os(format!("append to {name}"), e))
 }
 
+/// A new empty file in place of whatever lies there: opened anew, a link is not followed.
+fn anew(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// Replaces a file as a whole by way of `part`, a name beside it: a reader sees the old or the new one, never a part, and no
+/// link that somebody laid under either name is written through.
+///
+/// # Errors
+/// What the host refused; the old file stays then.
+pub fn put(path: &Path, part: &Path, bytes: &[u8]) -> io::Result<()> {
+    let write = || {
+        anew(part)?.write_all(bytes)?;
+        fs::rename(part, path)
+    };
+    write().inspect_err(|_| {
+        let _ = fs::remove_file(part);
+    })
+}
+
 /// Why a link in a run's folder is refused.
 const LINK: &str = "a link, which could lead anywhere; a run's folder holds its own files";
 
@@ -245,13 +258,44 @@ fn own(path: &Path, most: u64, options: &mut OpenOptions) -> Result<File, Error>
     }
 }
 
+/// A file of a folder that may come from elsewhere, to be read: no link, no pipe that never answers, no device without an end,
+/// and at most `most` bytes.
+///
+/// # Errors
+/// [`Error::Input`] naming the file.
+pub fn open(path: &Path, most: u64) -> Result<File, Error> {
+    own(path, most, OpenOptions::new().read(true))
+}
+
+/// Copies such a file to a new one.
+///
+/// # Errors
+/// [`Error::Input`] naming what cannot be read; otherwise what the host refused.
+pub fn copy(from: &Path, to: &Path, most: u64) -> Result<(), Error> {
+    let file = open(from, most)?;
+    let write = || {
+        let mut to = OpenOptions::new().write(true).create_new(true).open(to)?;
+        io::copy(&mut file.take(most), &mut to)
+    };
+    write().map(drop).map_err(|e| Error::os(format!("copy {} to {}", from.display(), to.display()), e))
+}
+
+/// Refuses a directory that is a link: what is written or taken away in it would be so elsewhere.
+///
+/// # Errors
+/// [`Error::Input`] naming the directory.
+pub fn no_link(dir: &Path) -> Result<(), Error> {
+    let link = fs::symlink_metadata(dir).is_ok_and(|kind| kind.is_symlink());
+    if link { Err(Error::Input(format!("{}: {LINK}", dir.display()))) } else { Ok(()) }
+}
+
 /// The text of a file that may come from elsewhere: at most `most` bytes, and no link.
 ///
 /// # Errors
 /// [`Error::Input`] naming the file.
 pub fn read(path: &Path, most: u64) -> Result<String, Error> {
     let fail = |e: io::Error| Error::Input(format!("{}: {e}", path.display()));
-    let file = own(path, most, OpenOptions::new().read(true))?;
+    let file = open(path, most)?;
     let mut text = String::new();
     file.take(most + 1).read_to_string(&mut text).map_err(fail)?;
     if text.len() as u64 > most {
@@ -295,11 +339,13 @@ pub fn parse_run(name: &str, text: &str) -> Result<Run, Error> {
     }
     // Read again from the text: only that knows lines.
     drop(head);
-    serde_json::from_str(text).map_err(|e| refuse(e.to_string()))
+    let run = serde_json::from_str(text).map_err(|e| refuse(e.to_string()))?;
+    bounds::check(&run).map_err(refuse)?;
+    Ok(run)
 }
 
 fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Error> {
-    let file = own(path, MAX_LINES, OpenOptions::new().read(true))?;
+    let file = open(path, MAX_LINES)?;
     parse_lines(&path.display().to_string(), BufReader::with_capacity(1 << 16, file))
 }
 

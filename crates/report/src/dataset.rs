@@ -74,7 +74,8 @@ impl<'r> Dataset<'r> {
     /// Groups the samples of a run.
     ///
     /// # Errors
-    /// [`Error::Input`] naming the line of a sample whose cell the run does not have.
+    /// [`Error::Input`] naming the line of a sample whose cell the run does not have, or with a number that nobody can have
+    /// measured.
     pub fn new(run: &'r Run, samples: &[Sample], blocks: Vec<Block>) -> Result<Self, Error> {
         let mut cells = vec![Observed::default(); run.cells.len()];
         for (line, sample) in samples.iter().enumerate() {
@@ -86,6 +87,12 @@ impl<'r> Dataset<'r> {
                 );
                 return Err(Error::Input(text));
             };
+            if let Some((field, value)) = immeasurable(sample) {
+                let line = line + 1;
+                return Err(Error::Input(format!(
+                    "samples.jsonl line {line}: field {field} is {value:e}: nothing that was measured; take the line away"
+                )));
+            }
             if !sample.warmup {
                 cell.add(sample);
             }
@@ -118,6 +125,25 @@ impl<'r> Dataset<'r> {
         let (Some(ours), Some(theirs)) = (series(cell), series(base)) else { return Vec::new() };
         paired(ours, theirs)
     }
+}
+
+/// Largest magnitude of a number, and the inverse of the smallest: in any unit far from what is measured, and far enough from
+/// the ends of floats that no ratio, sum or square of such numbers reaches them. What is computed from more would be no number,
+/// and an axis up to it has no end.
+const MAGNITUDE: f64 = 1e30;
+
+/// The first number of a sample that nobody can have measured, by its field.
+fn immeasurable(sample: &Sample) -> Option<(String, f64)> {
+    let absurd = |x: &f64| *x != 0.0 && !(MAGNITUDE.recip()..=MAGNITUDE).contains(&x.abs());
+    let values = match &sample.outcome {
+        Outcome::Values(values) => values.iter().find(|(_, x)| absurd(x)),
+        Outcome::Failed(_) => None,
+    };
+    let values = values.map(|(name, x)| (format!("values.{name}"), *x));
+    values.or_else(|| {
+        let series = || sample.series.iter().flat_map(|(name, all)| all.iter().map(move |x| (name, *x)));
+        series().find(|(_, x)| absurd(x)).map(|(name, x)| (format!("series.{name}"), x))
+    })
 }
 
 /// Two series that ascend by block, read side by side. Last one wins within a block on either side; a block has one trial
@@ -172,7 +198,8 @@ impl Observed {
         }
         let mut phases: BTreeMap<Phase, u64> = BTreeMap::new();
         for (phase, ns) in &sample.phases {
-            *phases.entry(*phase).or_default() += ns;
+            let sum = phases.entry(*phase).or_default();
+            *sum = sum.saturating_add(*ns);
         }
         for (phase, ns) in phases {
             self.phases.entry(phase).or_default().push(ns as f64);

@@ -3,10 +3,10 @@
 //! The look is in `report-templates/`, built in and replaceable by a folder at run time. Everything from outside is
 //! escaped by the template engine; only our own SVG is inserted as it is.
 
-use std::fs;
 use std::path::Path;
 
 use isomark_core::Error;
+use isomark_core::store::read_named;
 use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
@@ -133,11 +133,7 @@ fn source(name: &str, built_in: &str, templates: Option<&Path>) -> Result<String
     let Some(path) = templates.map(|dir| dir.join(name)).filter(|path| path.exists()) else {
         return Ok(built_in.to_owned());
     };
-    let fail = |e: std::io::Error| Error::Input(format!("template {}: {e}", path.display()));
-    if fs::metadata(&path).map_err(fail)?.len() > MAX_TEMPLATE {
-        return Err(Error::Input(format!("template {}: larger than {MAX_TEMPLATE} bytes", path.display())));
-    }
-    fs::read_to_string(&path).map_err(fail)
+    read_named(&path, MAX_TEMPLATE).map_err(|e| Error::Input(format!("template {}", e.chain())))
 }
 
 /// Names the file that its user can mend: the one in `templates`, where there is one of that name.

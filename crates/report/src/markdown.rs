@@ -209,9 +209,15 @@ fn foot(out: &mut String, summary: &Summary) {
 }
 
 /// Words made harmless inside a table of GitHub's Markdown.
+///
+/// What calls a person (`@name`) or points at an issue (`#7`) is looked for in what the Markdown has become, where neither a
+/// backslash nor an entity is left of it (github/markup, issue 1168): a blank of no width keeps the two apart. A bare address
+/// becomes a link that shows where it leads; nothing is fetched from it.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in fmt::clean(text).chars() {
+    let text = fmt::clean(text);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
@@ -221,6 +227,12 @@ pub(crate) fn escape(text: &str) -> String {
                 out.push(c);
             }
             _ => out.push(c),
+        }
+        let next = chars.peek();
+        if c == '@' && next.is_some_and(char::is_ascii_alphanumeric)
+            || c == '#' && next.is_some_and(char::is_ascii_digit)
+        {
+            out.push_str("&#8203;");
         }
     }
     out
@@ -234,5 +246,8 @@ mod tests {
     fn words_from_outside_cannot_become_markup() {
         assert_eq!(escape("<script>|a|`b`"), "&lt;script&gt;\\|a\\|\\`b\\`");
         assert_eq!(escape("[x](y)\n# z"), "\\[x\\](y) \\# z");
+        assert_eq!(escape("@you a/b#7 <!-- x -->"), "@&#8203;you a/b\\#&#8203;7 &lt;!-- x --&gt;");
+        assert_eq!(escape("CPU @ 2 GHz #"), "CPU @ 2 GHz \\#");
+        assert_eq!(escape("![x](https://y)"), "!\\[x\\](https://y)");
     }
 }

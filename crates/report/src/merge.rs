@@ -20,6 +20,9 @@ use crate::gate::like::unlike;
 /// Schema name of `merged.json`.
 pub const SCHEMA: &str = "isomark.merged/1";
 
+/// What is wrong with runs that tell of absurd blocks.
+const TOO_MANY: &str = "its samples.jsonl tells of more blocks than can be numbered on (field block)";
+
 /// `merged.json`: where the blocks of a merged run come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merged {
@@ -168,8 +171,10 @@ pub fn merge(mut runs: Vec<Stored>, out: &Path) -> Result<(Folder, Run), Error> 
             blocks: if parted { measured(stored) } else { blocks },
             argv: stored.run.argv.clone(),
         });
-        run.blocks = if parted { run.blocks } else { next + blocks };
-        next = (next + blocks).next_multiple_of(step);
+        let many = || Error::Input(format!("{}: {TOO_MANY}", stored.dir.display()));
+        let end = next.checked_add(blocks).ok_or_else(many)?;
+        run.blocks = if parted { run.blocks } else { end };
+        next = end.checked_next_multiple_of(step).ok_or_else(many)?;
     }
     run.id = format!("{}-merged-{}", first.run.id, runs.len());
     let folder = Folder::create(out, &run)?;
@@ -177,11 +182,12 @@ pub fn merge(mut runs: Vec<Stored>, out: &Path) -> Result<(Folder, Run), Error> 
     for (stored, part) in runs.iter().zip(&parts) {
         for sample in &stored.samples {
             // Warm-up trials count from 0 in every run, and belong to no block.
-            let block = if sample.warmup { sample.block } else { sample.block + part.first_block };
+            let block =
+                if sample.warmup { sample.block } else { sample.block.saturating_add(part.first_block) };
             writer.sample(&Sample { block, ..sample.clone() })?;
         }
         for block in &stored.blocks {
-            writer.block(&Block { block: block.block + part.first_block, ..*block })?;
+            writer.block(&Block { block: block.block.saturating_add(part.first_block), ..*block })?;
         }
     }
     folder.replace("merged.json", &pretty(&Merged { schema: SCHEMA.to_owned(), parts })?)?;
@@ -191,7 +197,7 @@ pub fn merge(mut runs: Vec<Stored>, out: &Path) -> Result<(Folder, Run), Error> 
 /// Blocks in which a run measured something, as far as it came.
 fn length(stored: &Stored) -> u32 {
     let last = stored.samples.iter().filter(|sample| !sample.warmup).map(|sample| sample.block).max();
-    last.map_or(0, |last| last + 1)
+    last.map_or(0, |last| last.saturating_add(1))
 }
 
 /// Different blocks in which a run measured something.

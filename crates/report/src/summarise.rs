@@ -64,7 +64,7 @@ fn answers(run: &Run, cells: Vec<CellSummary>) -> Vec<CellSummary> {
 fn run_info(data: &Dataset<'_>, blocks_noisy: Vec<u32>) -> RunInfo {
     let Run { id, started, plan, seed, isomark, payload, host, blocks, .. } = data.run;
     let series = data.cells.iter().flat_map(|cell| cell.series.values());
-    let last = series.filter_map(|s| s.last()).map(|(block, _)| block + 1).max();
+    let last = series.filter_map(|s| s.last()).map(|(block, _)| block.saturating_add(1)).max();
     let host = HostInfo {
         kvm_class: host.kvm_class.clone(),
         cgroup: host.cgroup.clone(),

@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use isomark_core::Error;
+use isomark_core::store::read_named;
 
 use pattern::Pattern;
 
@@ -62,10 +63,8 @@ impl Words {
         let own = templates.filter(|_| plain).map(|dir| dir.join("lang").join(format!("{name}.toml")));
         if let Some(path) = own.filter(|path| path.exists()) {
             let fail = |e: &dyn Display| Error::Input(format!("texts {}: {e}", path.display()));
-            if std::fs::metadata(&path).map_err(|e| fail(&e))?.len() > MAX_FILE {
-                return Err(fail(&format!("larger than {MAX_FILE} bytes")));
-            }
-            let text = std::fs::read_to_string(&path).map_err(|e| fail(&e))?;
+            let text =
+                read_named(&path, MAX_FILE).map_err(|e| Error::Input(format!("texts {}", e.chain())))?;
             return Self::parse(name, &text).map_err(|e| fail(&e));
         }
         let known = BUILT_IN.iter().find(|(known, _)| *known == name).ok_or_else(|| {

@@ -85,14 +85,14 @@ fn write_page(args: &args::History, found: &History, file: &Path) -> Result<()> 
         Ok((text, pictures.collect::<Result<Vec<_>>>()?))
     };
     let (text, pictures) = words::within(language, made)?;
-    let folder = file.with_file_name(&charts);
+    let folder = Folder::derived(file.parent().unwrap_or(Path::new("")));
     for (name, picture) in &pictures {
-        ci::write(&folder.join(format!("{name}.png")), picture)?;
+        folder.replace(&format!("{charts}/{name}.png"), picture)?;
     }
     ci::write(file, text.as_bytes())?;
     let drawn = |file: &str| pictures.iter().any(|(name, _)| file == format!("{name}.png"));
     let stale = |file: &str| file.starts_with("history-") && file.ends_with(".png") && !drawn(file);
-    Folder::derived(file.parent().unwrap_or(Path::new(""))).take_away(&charts, stale)?;
+    folder.take_away(&charts, stale)?;
     eprintln!("history: {}", file.display());
     Ok(())
 }

@@ -17,6 +17,7 @@ use isomark_engine::controls;
 use isomark_engine::interrupt::Interrupt;
 use isomark_engine::plan::{Ask, Found, Plan, Selection, expand, select};
 use isomark_engine::run::End;
+use isomark_report::gate::Stored;
 use isomark_report::precision::Target;
 use isomark_scenarios::{PLANS, SHELF};
 
@@ -25,6 +26,7 @@ use crate::chosen::Chosen;
 use crate::exit::{self, With};
 use crate::lock::{self, Held};
 use crate::measure::{self, Asked, Prepared, append_step_summary, bench, carry_out, payload};
+use crate::own;
 use crate::place::Place;
 
 /// The plan when none is named.
@@ -40,7 +42,8 @@ pub(crate) fn run(args: &args::Run) -> Result<u8> {
     let shelf = super::shelf(place.site(), &args.guest)?;
     let stored = args.resume.as_deref().map(Folder::open).transpose()?;
     let chosen = match &stored {
-        Some((_, run)) => {
+        Some((folder, run)) => {
+            own::named(args, folder.dir(), run)?;
             Chosen::again(&shelf, &run.runtimes.iter().map(|r| r.name.clone()).collect::<Vec<_>>())?
         }
         None => Chosen::of(&shelf, &args.runtime)?,
@@ -237,7 +240,8 @@ fn resume<'a>(
     let runtimes = run.runtimes.iter().map(|r| r.name.clone()).collect::<BTreeSet<_>>();
     let found = shelf.iter().filter(|r| runtimes.contains(r.name())).map(|r| Found::probe(*r)).collect();
     // What the host was too short for is repeated: the later line counts.
-    let mut stored = folder.samples()?;
+    // All of it is read before anything is measured: what cannot be told of later is refused now.
+    let mut stored = Stored::open(folder.dir())?.samples;
     stored.retain(|sample| !sample.is_exhausted());
     measure::join(held, &bench, &folder)?;
     Ok(Prepared { folder, run, found, bench, elsewhere: Vec::new(), stored, budget: None })
@@ -314,7 +318,8 @@ fn parse_program(text: &str) -> Result<Program, Error> {
     program_of(path, args.to_vec())
 }
 
-fn words(text: &str) -> Option<Vec<String>> {
+/// None if a quote is not closed.
+pub(crate) fn words(text: &str) -> Option<Vec<String>> {
     let (mut all, mut word, mut quote): (Vec<String>, Option<String>, Option<char>) =
         (Vec::new(), None, None);
     for c in text.chars() {
@@ -372,8 +377,10 @@ fn tell(args: &args::Run, folder: &Folder, run: &Run, end: End) -> Result<()> {
                 "report: {dir}/report.html\nnext: open it in a browser; isomark doctor says how to get more runtimes, isomark list what \
                  else there is to ask"
             ),
-            End::Budget => eprintln!("the time budget is used up; go on with: isomark run --resume {dir}"),
-            End::Signal(_) => eprintln!("interrupted; go on with: isomark run --resume {dir}"),
+            End::Budget => {
+                eprintln!("the time budget is used up; go on with: {}", own::again(folder.dir(), run));
+            }
+            End::Signal(_) => eprintln!("interrupted; go on with: {}", own::again(folder.dir(), run)),
         }
     }
     append_step_summary(&std::fs::read(folder.dir().join("summary.md")).context("read summary.md")?)

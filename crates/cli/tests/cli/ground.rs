@@ -161,3 +161,35 @@ pub(crate) fn stands_on(runtime: &str) -> &str {
 pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
+
+/// A finished run of two trials and its floor's, in folder `r`.
+pub(crate) fn with_run() -> Ground {
+    let ground = Ground::new();
+    let args =
+        ["run", "-q", "--plan", "smoke", "--runtime", "process", "--scenario", "startup", "--runs", "2"];
+    ground.expect(&[&args[..], &["--out", "r"]].concat(), 0);
+    ground
+}
+
+/// A command line that must end with this code and one message that says all of this. `ISOMARK_REFUSALS=FILE` keeps every
+/// message, for somebody who reads them.
+#[track_caller]
+pub(crate) fn refused(ground: &Ground, args: &[&str], env: &[(&str, &str)], code: i32, says: &[&str]) {
+    let mut command = ground.isomark(args);
+    command.envs(env.iter().copied());
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if let Some(file) = std::env::var_os("ISOMARK_REFUSALS") {
+        let line = format!("{code} isomark {} {env:?}\n    {}\n", args.join(" "), text.trim_end());
+        let file = fs::OpenOptions::new().append(true).create(true).open(file);
+        std::io::Write::write_all(&mut file.unwrap(), line.as_bytes()).unwrap();
+    }
+    assert_eq!(output.status.code(), Some(code), "isomark {args:?} {env:?}: {}", told(&output));
+    for part in says {
+        assert!(text.contains(part), "isomark {args:?} {env:?} does not say {part:?}: {text}");
+    }
+    assert!(!text.contains("panicked") && !text.contains("fault of isomark's own"), "{text}");
+    assert!(!text.contains('\u{1b}') && output.stdout.is_empty(), "isomark {args:?}: {}", told(&output));
+    // Usage is told by the parser of flags, in several lines; everything else in one message.
+    assert!(text.matches("isomark: ").count() <= 1, "{text}");
+}

@@ -4,32 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::ground::{Ground, told};
-
-/// A finished run of two trials in folder `r`.
-fn with_run() -> Ground {
-    let ground = Ground::new();
-    let args =
-        ["run", "-q", "--plan", "smoke", "--runtime", "process", "--scenario", "startup", "--runs", "2"];
-    ground.expect(&[&args[..], &["--out", "r"]].concat(), 0);
-    ground
-}
-
-#[track_caller]
-fn refused(ground: &Ground, args: &[&str], env: &[(&str, &str)], code: i32, says: &[&str]) {
-    let mut command = ground.isomark(args);
-    command.envs(env.iter().copied());
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "isomark {args:?} {env:?}: {}", told(&output));
-    for part in says {
-        assert!(text.contains(part), "isomark {args:?} {env:?} does not say {part:?}: {text}");
-    }
-    assert!(!text.contains("panicked"), "{text}");
-    assert!(!text.contains('\u{1b}'), "{text:?}");
-    // Usage is told by the parser of flags, in several lines; everything else in one message.
-    assert!(text.matches("isomark: ").count() <= 1, "{text}");
-}
+use crate::ground::{Ground, refused, told, with_run};
 
 #[test]
 fn bad_thresholds() {

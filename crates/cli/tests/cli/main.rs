@@ -24,6 +24,7 @@ mod ground;
 mod inputs;
 mod kernels;
 mod killed;
+mod laid;
 mod ledger;
 mod liar;
 mod lock;

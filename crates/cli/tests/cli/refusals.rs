@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::elf;
-use crate::ground::{Ground, told};
+use crate::ground::{self, Ground, told, with_run};
 
 /// A command line, its exit code, and what stderr must say.
 type Case<'a> = (&'a [&'a str], i32, &'a [&'a str]);
@@ -61,17 +61,7 @@ fn furnished() -> Ground {
 #[track_caller]
 fn refused(ground: &Ground, cases: &[Case<'_>]) {
     for (args, code, says) in cases {
-        let output = ground.output(args);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(*code), "isomark {args:?}: {}", told(&output));
-        for part in *says {
-            assert!(text.contains(part), "isomark {args:?} does not say {part:?}: {text}");
-        }
-        assert!(
-            !text.contains("panicked") && output.stdout.is_empty(),
-            "isomark {args:?}: {}",
-            told(&output)
-        );
+        ground::refused(ground, args, &[], *code, says);
     }
     assert!(!ground.path("bench-results").exists(), "something refused has made a folder");
     assert!(ground.sites().is_empty(), "left: {:?}", ground.sites());
@@ -202,15 +192,6 @@ fn bad_folders() {
             (&["report"], 2, &["RUN"]),
         ],
     );
-}
-
-/// A finished run of two trials and its floor's, in folder `r`.
-fn with_run() -> Ground {
-    let ground = Ground::new();
-    let args =
-        ["run", "-q", "--plan", "smoke", "--runtime", "process", "--scenario", "startup", "--runs", "2"];
-    ground.expect(&[&args[..], &["--out", "r"]].concat(), 0);
-    ground
 }
 
 #[test]

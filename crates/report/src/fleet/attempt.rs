@@ -8,11 +8,12 @@ use std::fs;
 use std::path::Path;
 
 use isomark_core::Error;
-use isomark_core::partition::round;
+use isomark_core::partition::{round, turns};
 use isomark_core::record::{Outcome, Run};
 use isomark_core::store::{self, Folder};
 
-use super::collected::SetAside;
+use super::check::HOSTS;
+use super::collected::{SetAside, label};
 
 /// Largest file read of a measurement that is not whole, in bytes.
 const MOST: u64 = 64 << 20;
@@ -45,9 +46,9 @@ pub(super) struct Attempt {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     /// Trials that the plan has.
-    pub(super) planned: usize,
+    pub(super) planned: u64,
     /// Trials that are there.
-    pub(super) found: usize,
+    pub(super) found: u64,
     /// Trials that are there twice.
     pub(super) twice: usize,
     /// Whether cells end when they are precise enough: fewer trials are no gap then.
@@ -85,12 +86,21 @@ fn one(parent: &Path, folder: &str) -> Result<Attempt, String> {
         (_, Some(stem)) => (stem, Some(State::Failed(failed(&dir)))),
         _ => (folder, None),
     };
-    let named = named(stem);
+    let named = named(stem).filter(|(class, index, ..)| label(class) && *index < HOSTS);
     let state = ended.unwrap_or_else(|| whole(&dir));
     let told = match &state {
         State::Whole(run, _) => Some(labelled(&run.labels).ok_or("run.json has no labels of a fleet")?),
         _ => None,
     };
+    let told = told.filter(|(class, index, ..)| label(class) && *index < HOSTS);
+    if let (State::Whole(run, _), None) = (&state, &told) {
+        let of = |key: &str| run.labels.get(key).map(String::as_str).unwrap_or_default();
+        return Err(format!(
+            "run.json: labels class {:?} and task {:?} name no host",
+            of("class"),
+            of("task")
+        ));
+    }
     let (class, index, of, node, restart) = match (told, named) {
         (Some(told), _) => told,
         (None, Some((class, index, node, restart))) => (class, index, None, node, restart),
@@ -135,8 +145,7 @@ fn whole(dir: &Path) -> State {
 
 fn tally(run: &Run, folder: &Folder) -> Result<Tally, Error> {
     let step = round(&run.cells);
-    let here = |block: &u32| run.part.is_none_or(|part| part.holds(*block, step));
-    let runs = |every: u32| (0..run.blocks).filter(here).filter(|b| b.is_multiple_of(every.max(1))).count();
+    let runs = |every: u32| turns(run.part, run.blocks, every, step);
     let planned = run.cells.iter().filter(|cell| cell.skipped.is_none()).map(|cell| runs(cell.every)).sum();
     let mut tally = Tally { planned, precise: run.precision.is_some(), ..Tally::default() };
     let mut seen = BTreeSet::new();

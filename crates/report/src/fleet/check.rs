@@ -15,7 +15,7 @@ use super::units;
 /// Largest seed: shells count in signed 64 bits, readers of JSON in 53.
 const SEED: u64 = 1 << 52;
 /// Hosts of one class at most.
-const HOSTS: u32 = 10_000;
+pub(super) const HOSTS: u32 = 10_000;
 /// Longest value in characters.
 const LONG: usize = 4096;
 

@@ -10,9 +10,13 @@ use isomark_core::Error;
 use isomark_core::record::Run;
 
 use super::attempt::{self, Attempt, State, Tally};
+use super::check::HOSTS;
 use super::collected::{ClassEntry, Collected, HostEntry, HostWords, SCHEMA, SetAside, Status};
 use super::description::Fleet;
 use crate::gate::like::{short, unlike};
+
+/// Most hosts that folders without a description may tell of.
+const MOST: u64 = 100_000;
 
 /// Reads a directory of results. `fleet` is the description with the name of its plan.
 ///
@@ -25,20 +29,29 @@ pub fn collect(dir: &Path, fleet: Option<(&Fleet, &str)>) -> Result<Collected, E
             format!("{} holds no folder of a fleet; name the results of the description", dir.display());
         return Err(Error::Input(text));
     }
-    let wanted = fleet.map_or_else(|| Wanted::of_folders(&attempts), |(fleet, plan)| Wanted::of(fleet, plan));
+    let wanted = match fleet {
+        Some((fleet, plan)) => Wanted::of(fleet, plan),
+        None => Wanted::of_folders(&attempts),
+    };
+    let hosts = wanted.classes.iter().map(|class| u64::from(class.replicas)).sum::<u64>();
+    if fleet.is_none() && hosts > MOST {
+        return Err(Error::Input(format!(
+            "{}: its folders tell of {hosts} hosts, and {MOST} is the most; name the description with --fleet",
+            dir.display()
+        )));
+    }
     let mut hosts = Vec::new();
-    let (mut kept, mut rest) = (BTreeMap::new(), Vec::new());
+    let (mut kept, mut rest) = (BTreeMap::new(), BTreeMap::<_, Vec<&Attempt>>::new());
     for attempt in &attempts {
         match wanted.stranger(attempt) {
             Some(why) => aside.push(SetAside { folder: attempt.folder.clone(), why }),
-            None => rest.push(attempt),
+            None => rest.entry((&*attempt.class, attempt.index)).or_default().push(attempt),
         }
     }
     for class in &wanted.classes {
         let mut nodes = BTreeMap::new();
         for index in 0..class.replicas {
-            let mut own: Vec<&Attempt> =
-                rest.iter().copied().filter(|a| a.class == class.label && a.index == index).collect();
+            let mut own = rest.remove(&(&*class.label, index)).unwrap_or_default();
             own.sort_by_key(|a| (rank(a), started(a), a.restart, a.folder.clone()));
             let (entry, run) = one(&wanted, class, index, &own, &mut nodes, &mut aside);
             if let Some(run) = run {
@@ -91,9 +104,9 @@ impl Wanted {
         let runs = || attempts.iter().filter_map(run_of);
         let mut sizes: BTreeMap<String, u32> = BTreeMap::new();
         for attempt in attempts {
-            let least = attempt.of.unwrap_or(0).max(attempt.index + 1);
+            let least = attempt.of.unwrap_or(0).min(HOSTS).max(attempt.index + 1);
             let size = sizes.entry(attempt.class.clone()).or_default();
-            *size = (*size).max(least.min(10_000));
+            *size = (*size).max(least);
         }
         let class = |(label, replicas)| WantedClass { label, replicas, require: Vec::new(), kvm_class: None };
         Self {

@@ -3,8 +3,9 @@
 //! Field names are the file format `isomark.fleet/1`. A collected fleet is a folder with this file and the run of every
 //! host that can be used below `hosts/`; it appears as a whole or not at all.
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use isomark_core::Error;
 use isomark_core::record::Host;
@@ -19,6 +20,8 @@ pub const FILE: &str = "fleet.json";
 const MOST: u64 = 64 << 20;
 /// What is taken of a host's folder.
 const TAKEN: [&str; 3] = ["run.json", "samples.jsonl", "blocks.jsonl"];
+/// Largest of these, in bytes.
+const LARGEST: u64 = 1 << 30;
 
 /// A collected fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +155,11 @@ pub struct SetAside {
     pub why: String,
 }
 
+/// Whether a class can be called so: its label becomes part of the name of a folder.
+pub(super) fn label(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
 impl HostEntry {
     /// Name of its folder within a collected fleet.
     #[must_use]
@@ -171,7 +179,8 @@ impl Collected {
     /// Whether a folder is a collected fleet.
     #[must_use]
     pub fn is_one(dir: &Path) -> bool {
-        dir.join(FILE).is_file()
+        // A pipe or a link under that name is refused as one, not taken for no fleet.
+        fs::symlink_metadata(dir.join(FILE)).is_ok()
     }
 
     /// Reads a collected fleet.
@@ -183,16 +192,18 @@ impl Collected {
         let refuse = |why: String| Error::Input(format!("{}: {why}", path.display()));
         let text = store::read(&path, MOST)?;
         let found: Self = serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))?;
-        let safe =
-            |label: &str| label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !label.is_empty();
         if found.schema != SCHEMA {
             return Err(refuse(format!(
                 "schema {:?} is not {SCHEMA:?}; use the isomark that wrote it",
                 found.schema
             )));
         }
-        match found.hosts.iter().find(|host| !safe(&host.class)) {
-            Some(host) => Err(refuse(format!("class {:?} is no label", host.class))),
+        if let Some(host) = found.hosts.iter().find(|host| !label(&host.class)) {
+            return Err(refuse(format!("class {:?} is no label", host.class)));
+        }
+        let mut seen = BTreeSet::new();
+        match found.hosts.iter().find(|host| !seen.insert((&host.class, host.index))) {
+            Some(host) => Err(refuse(format!("host {} is there twice; collect again", host.title()))),
             None => Ok(found),
         }
     }
@@ -214,16 +225,15 @@ impl Collected {
         let mut part = out.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
-        let fail = |what: &Path, e: std::io::Error| Error::os(format!("write {}", what.display()), e);
+        let fail = |what: &Path, e: io::Error| Error::os(format!("write {}", what.display()), e);
         let fill = || {
-            fs::create_dir_all(&part).map_err(|e| fail(&part, e))?;
+            fresh(&part).map_err(|e| fail(&part, e))?;
             for host in self.usable() {
                 let Some(folder) = &host.folder else { continue };
                 let place = part.join(host.place());
                 fs::create_dir_all(&place).map_err(|e| fail(&place, e))?;
                 for name in TAKEN {
-                    let to = place.join(name);
-                    fs::copy(from.join(folder).join(name), &to).map_err(|e| fail(&to, e))?;
+                    store::copy(&from.join(folder).join(name), &place.join(name), LARGEST)?;
                 }
             }
             let file = part.join(FILE);
@@ -234,4 +244,15 @@ impl Collected {
             let _ = fs::remove_dir_all(&part);
         })
     }
+}
+
+/// A new directory in place of what an interrupted command, or somebody else, left there.
+fn fresh(part: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(part) {
+        Ok(there) if there.is_dir() => fs::remove_dir_all(part)?,
+        Ok(_) => fs::remove_file(part)?,
+        Err(_) => {}
+    }
+    part.parent().map_or(Ok(()), fs::create_dir_all)?;
+    fs::create_dir(part)
 }

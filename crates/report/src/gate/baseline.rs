@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use isomark_core::Error;
 use isomark_core::nearest::hint;
-use isomark_core::store::pretty;
+use isomark_core::store::{self, pretty};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -73,8 +73,7 @@ pub fn shelf(results: &Path) -> PathBuf {
 /// [`Error::Input`] for a name that is no file name, a run that is there already with other contents, or runs that
 /// cannot stand beside each other: another payload or another host.
 pub fn save(results: &Path, name: &str, runs: &[PathBuf]) -> Result<Baseline, Error> {
-    checked(name)?;
-    let home = shelf(results).join(name);
+    let home = home(results, name)?;
     let mut all = match read(&home) {
         Ok(Some(all)) => all,
         Ok(None) => Baseline { schema: SCHEMA.to_owned(), name: name.to_owned(), runs: Vec::new() },
@@ -102,8 +101,7 @@ pub fn save(results: &Path, name: &str, runs: &[PathBuf]) -> Result<Baseline, Er
 /// # Errors
 /// [`Error::Input`] with the nearest name if there is none, or naming the file that is not what was saved.
 pub fn load(results: &Path, name: &str, last: usize) -> Result<Vec<Stored>, Error> {
-    checked(name)?;
-    let home = shelf(results).join(name);
+    let home = home(results, name)?;
     let Some(all) = read(&home)? else {
         let names: Vec<String> = list(results)?.into_iter().map(|b| b.name).collect();
         let known = if names.is_empty() {
@@ -133,8 +131,7 @@ pub fn list(results: &Path) -> Result<Vec<Baseline>, Error> {
 /// # Errors
 /// [`Error::Input`] if there is none; otherwise what the host refused.
 pub fn remove(results: &Path, name: &str) -> Result<(), Error> {
-    checked(name)?;
-    let home = shelf(results).join(name);
+    let home = home(results, name)?;
     if !home.join("baseline.json").is_file() {
         let names: Vec<String> = list(results)?.into_iter().map(|b| b.name).collect();
         let known = hint(name, names.iter().map(String::as_str));
@@ -155,6 +152,14 @@ fn checked(name: &str) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// The directory of a baseline. Results may come from elsewhere: it is no link.
+fn home(results: &Path, name: &str) -> Result<PathBuf, Error> {
+    checked(name)?;
+    let home = shelf(results).join(name);
+    store::no_link(&home)?;
+    Ok(home)
 }
 
 fn fits(known: Option<&isomark_core::record::Run>, new: &Stored, name: &str) -> Result<(), Error> {
@@ -181,7 +186,7 @@ fn read(home: &Path) -> Result<Option<Baseline>, Error> {
         }
         _ => {}
     }
-    let text = isomark_core::store::read(&path, MAX_LIST)?;
+    let text = store::read(&path, MAX_LIST)?;
     let refuse = |why: String| Error::Input(format!("{}: {why}; save the baseline again", path.display()));
     let all: Baseline = serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))?;
     if all.schema != SCHEMA {
@@ -196,6 +201,7 @@ fn read(home: &Path) -> Result<Option<Baseline>, Error> {
 
 fn open(home: &Path, entry: &Entry) -> Result<Stored, Error> {
     let dir = home.join(&entry.id);
+    store::no_link(&dir)?;
     for name in FILES {
         let path = dir.join(name);
         let wanted = entry.files.iter().find(|(known, _)| known == name).map(|(_, hash)| hash.as_str());
@@ -229,19 +235,19 @@ fn copy(stored: &Stored, home: &Path, known: &Baseline) -> Result<Entry, Error> 
     let work = || {
         // Neither is on the list: what is there was left by an interrupted save.
         for dir in [&part, &target] {
-            if dir.exists() {
-                fs::remove_dir_all(dir)?;
+            match fs::remove_dir_all(dir) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(fail(e)),
+                _ => {}
             }
         }
-        fs::create_dir_all(&part)?;
+        fs::create_dir_all(&part).map_err(fail)?;
         for name in FILES {
-            fs::copy(stored.dir.join(name), part.join(name))?;
+            store::copy(&stored.dir.join(name), &part.join(name), MOST)?;
         }
-        fs::rename(&part, &target)
+        fs::rename(&part, &target).map_err(fail)
     };
-    work().map_err(|e| {
+    work().inspect_err(|_| {
         let _ = fs::remove_dir_all(&part);
-        fail(e)
     })?;
     Ok(entry)
 }
@@ -250,16 +256,12 @@ fn replace(home: &Path, all: &Baseline) -> Result<(), Error> {
     let path = home.join("baseline.json");
     let part = home.join("baseline.json.part");
     let fail = |e| Error::os(format!("write {}", path.display()), e);
-    fs::write(&part, pretty(all)?).map_err(fail)?;
-    fs::rename(&part, &path).map_err(fail)
+    store::put(&path, &part, &pretty(all)?).map_err(fail)
 }
 
 fn hash(path: &Path) -> Result<String, Error> {
     let fail = |e: std::io::Error| Error::Input(format!("{}: {e}", path.display()));
-    let mut file = fs::File::open(path).map_err(fail)?;
-    if file.metadata().map_err(fail)?.len() > MOST {
-        return Err(Error::Input(format!("{}: larger than {MOST} bytes", path.display())));
-    }
+    let mut file = store::open(path, MOST)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {

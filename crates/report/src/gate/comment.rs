@@ -2,12 +2,12 @@
 //!
 //! Begins with a marker that does not show, so that a workflow finds its own comment and replaces it. GitHub refuses
 //! bodies above 65,536 characters: rows are left out from the end, and how many is said. Everything from a run is
-//! escaped, also what would call a person (`@name`).
+//! escaped as in `summary.md`, also what would call a person (`@name`).
 
 use super::compare::Comparison;
 use super::finding::{Class, Finding};
 use super::words;
-use crate::markdown;
+use crate::markdown::escape;
 
 /// Largest comment in bytes, marker included.
 pub const MOST: usize = 60_000;
@@ -107,10 +107,6 @@ fn row(finding: &Finding, mark: &str) -> String {
         finding.n,
         finding.verdict.word(),
     )
-}
-
-fn escape(text: &str) -> String {
-    markdown::escape(text).replace('@', "&#64;")
 }
 
 /// A name in a box: nothing in it is markup.

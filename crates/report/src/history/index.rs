@@ -263,17 +263,25 @@ impl Change<'_> {
 
 /// The index in a file; none if there is no file, or one of another version.
 fn at(path: &Path) -> rusqlite::Result<Option<Index>> {
-    if !path.is_file() {
+    if !fs::symlink_metadata(path).is_ok_and(|kind| kind.is_file()) {
         return Ok(None);
     }
     let db = Connection::open(path)?;
     db.busy_timeout(Duration::from_secs(10))?;
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version != VERSION {
+    // The file may have come with somebody else's results: a view or a trigger of theirs would be a program of theirs.
+    if version != VERSION || layout(&db)? != layout(&fresh(Connection::open_in_memory()?)?.db)? {
         return Ok(None);
     }
     db.pragma_update(None, "synchronous", "OFF")?;
     Ok(Some(Index { db, known: BTreeMap::new() }))
+}
+
+/// Everything that a database is made of: kind, name, table and text of each.
+fn layout(db: &Connection) -> rusqlite::Result<Vec<[Option<String>; 4]>> {
+    let mut query = db.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name")?;
+    let rows = query.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?;
+    rows.collect()
 }
 
 fn fresh(db: Connection) -> rusqlite::Result<Index> {
@@ -282,4 +290,36 @@ fn fresh(db: Connection) -> rusqlite::Result<Index> {
     db.pragma_update(None, "synchronous", "OFF")?;
     db.execute_batch(&format!("BEGIN; {LAYOUT} PRAGMA user_version = {VERSION}; COMMIT;"))?;
     Ok(Index { db, known: BTreeMap::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_is_not_laid_out_as_ours_is_built_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        let mut index = Index::anew(dir.path()).unwrap();
+        index.change(|change| change.run("mine", "2026", "host").map(drop)).unwrap();
+        drop(index);
+        let runs = || Index::open(dir.path()).unwrap().0.runs().unwrap();
+        assert_eq!(runs(), 1);
+        // A view without an end, in place of a table that every question reads.
+        let endless = "DROP TABLE series; CREATE VIEW series AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+            SELECT i AS id, '' AS host, '' AS runtime, '' AS scenario, '' AS params, '' AS metric, '' AS unit, 0 AS higher,
+            0 AS place FROM n;";
+        let trigger = "CREATE TRIGGER theirs AFTER INSERT ON run BEGIN DELETE FROM run; END;";
+        for theirs in [endless, trigger] {
+            Connection::open(&path).unwrap().execute_batch(theirs).unwrap();
+            let (mut index, _) = Index::open(dir.path()).unwrap();
+            assert_eq!(index.series(&Filter { last: 1, ..Filter::default() }).unwrap(), []);
+            index.change(|change| change.run("mine", "2026", "host").map(drop)).unwrap();
+            assert_eq!(index.runs().unwrap(), 1);
+        }
+        fs::rename(&path, dir.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), &path).unwrap();
+        assert_eq!(runs(), 0);
+        assert!(dir.path().join("elsewhere").is_file());
+    }
 }

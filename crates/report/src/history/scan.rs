@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use isomark_core::{Better, Error, Params};
+use isomark_core::{Better, Error, Params, store};
 use serde::Deserialize;
 
 use super::Broken;
@@ -128,7 +128,7 @@ fn folders(dir: &Path) -> Result<BTreeMap<String, Seen>, Error> {
 }
 
 fn stamp(path: &Path, trouble: Option<String>) -> Option<Seen> {
-    let meta = fs::metadata(path).ok()?;
+    let meta = fs::symlink_metadata(path).ok()?;
     let since = meta.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mtime = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
     // A summary that comes later has another size than none.
@@ -223,12 +223,12 @@ impl SlimHost {
 
 fn read(folder: &Path) -> Result<Slim, String> {
     let path = folder.join("summary.json");
-    let said = |e: &dyn std::fmt::Display| format!("summary.json: {e}");
-    if fs::metadata(&path).map_err(|e| said(&e))?.len() > MOST {
-        return Err(format!("summary.json: larger than {MOST} bytes"));
-    }
-    let bytes = fs::read(&path).map_err(|e| said(&e))?;
-    let slim: Slim = serde_json::from_slice(&bytes).map_err(|e| said(&e))?;
+    // The folder is named by whoever shows this.
+    let text = store::read(&path, MOST).map_err(|e| {
+        let text = e.chain();
+        text.strip_prefix(&format!("{}/", folder.display())).unwrap_or(&text).to_owned()
+    })?;
+    let slim: Slim = serde_json::from_str(&text).map_err(|e| format!("summary.json: {e}"))?;
     if slim.schema != crate::summary::SUMMARY_SCHEMA {
         return Err(format!("summary.json: schema {:?} is not known", slim.schema));
     }

@@ -261,8 +261,10 @@ fn fresh_guest() -> Guest {
 /// Numbers that an argument may be besides any other.
 fn argument(kind: u8, value: u8, raw: u64) -> u64 {
     let value = u64::from(value);
-    match kind % 10 {
+    match kind % 11 {
         0 => value % 8,
+        // The same with something above the 32 bits that a descriptor has.
+        10 => (value % 8) | (raw << 32) | (1 << 32),
         1 => DATA + value * 32 % 512,
         2 => DATA + value * 256,
         3 => value * PAGE,
@@ -301,6 +303,10 @@ pub fn calls(data: &[u8]) {
     }
     let (used, limit) = guest.files.fs().usage();
     assert!(used <= limit, "{used} of {limit} bytes of files");
+    for fd in 0..1024 {
+        // A number is in use if it leads to something.
+        assert_eq!(guest.files.cloexec(fd, None).is_ok(), guest.files.open(fd).is_ok(), "descriptor {fd}");
+    }
     consistent(&guest.memory, data);
 }
 
@@ -361,7 +367,16 @@ pub fn call_seeds() -> Vec<Vec<u8>> {
         call(20, &[(0, 1), (2, 8), (0, 3)]),
         call(131, &[(2, 8), (2, 9)]),
     ];
-    [file, tree, memory, signals].iter().map(|calls| calls.concat()).collect()
+    let numbers = [
+        call(2, &[(1, 0), (6, 6), (6, 8)]),
+        call(33, &[(10, 0), (0, 0)]),
+        call(293, &[(2, 8), (0, 0)]),
+        call(32, &[(0, 1)]),
+        call(72, &[(0, 1), (0, 0), (10, 5)]),
+        call(436, &[(10, 1), (0, 2), (0, 0)]),
+    ];
+    let families = [&file[..], &tree, &memory, &signals, &numbers];
+    families.iter().map(|calls| calls.concat()).collect()
 }
 
 /// A snapshot: its header and sums, and what it would become.

@@ -22,13 +22,18 @@ pub enum Shortage {
     Writing,
 }
 
-/// Each with the error numbers that mean it, and with what strerror(3) calls these: tools and VMMs tell words.
+/// Each with the error numbers that mean it, and with what strerror(3) calls these, glibc's and musl's: tools and VMMs tell
+/// words, and isomark's own VMM is linked with musl.
 const KNOWN: [(Shortage, &[Errno], &[&str]); 5] = [
     (Shortage::Memory, &[Errno::ENOMEM], &["cannot allocate memory", "out of memory"]),
     // clone(2), pthread_create(3) and execve(2); nothing that isomark waits for is read without waiting for it.
     (Shortage::Tasks, &[Errno::EAGAIN], &["resource temporarily unavailable"]),
-    (Shortage::Descriptors, &[Errno::EMFILE, Errno::ENFILE], &["too many open files"]),
-    (Shortage::Room, &[Errno::ENOSPC, Errno::EDQUOT], &["no space left on device", "disk quota exceeded"]),
+    (
+        Shortage::Descriptors,
+        &[Errno::EMFILE, Errno::ENFILE],
+        &["too many open files", "no file descriptors available"],
+    ),
+    (Shortage::Room, &[Errno::ENOSPC, Errno::EDQUOT], &["no space left on device", "quota exceeded"]),
     (Shortage::Writing, &[Errno::EROFS], &["read-only file system"]),
 ];
 
@@ -113,6 +118,17 @@ mod tests {
             );
         }
         assert_eq!(Shortage::of(&io::Error::other("no number")), None);
+    }
+
+    #[test]
+    fn a_vmm_linked_with_musl_tells_of_it_too() {
+        for (said, shortage) in [
+            ("KVM_CREATE_VM: No file descriptors available (os error 24)", Shortage::Descriptors),
+            ("mmap of 18874368 bytes of guest memory: Out of memory (os error 12)", Shortage::Memory),
+            ("write the snapshot: Quota exceeded (os error 122)", Shortage::Room),
+        ] {
+            assert_eq!(Shortage::in_words(said), Some(shortage), "{said}");
+        }
     }
 
     #[test]

@@ -27,5 +27,5 @@ fn seeds_are_accepted() {
     assert!(machine::snapshot_seeds().iter().all(|seed| machine::is_restored(seed)));
     assert!(machine::elf_seeds().iter().all(|seed| machine::is_planned(seed)));
     assert!(machine::kernel_seeds().iter().all(|seed| machine::boots(seed)));
-    assert_eq!(machine::call_seeds().len(), 4);
+    assert_eq!(machine::call_seeds().len(), 5);
 }

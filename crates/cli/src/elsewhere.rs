@@ -4,10 +4,10 @@
 //! started once, idles in a read between trials, and ends when its input does.
 
 use std::cell::RefCell;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use isomark_core::record::{Cell, PayloadRecord, RuntimeRecord, Sample};
@@ -66,6 +66,8 @@ pub(crate) struct Worker {
     pub greeting: Greeting,
 }
 
+/// The longest line that is listened to, in bytes; a sample with thousands of points is far shorter.
+const LONGEST: u64 = 16 << 20;
 /// A trial has several waits, each bounded by the deadline; beyond so many of them the process is given up.
 const WAITS: u32 = 20;
 
@@ -93,13 +95,10 @@ impl Worker {
         };
         let mut child = command.spawn().map_err(|e| refuse(&e.to_string()))?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(1);
         if let Some(output) = output {
             // Blocks in a read while a trial runs elsewhere: costs that trial nothing.
-            let work = move || {
-                BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
-            };
-            if let Err(e) = std::thread::Builder::new().spawn(work) {
+            if let Err(e) = std::thread::Builder::new().spawn(move || listen(output, &sender)) {
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(Error::os("start a thread", e));
@@ -135,6 +134,18 @@ impl Worker {
             RecvTimeoutError::Disconnected => gone(),
         })?;
         serde_json::from_str(&answer).map_err(|e| Error::os(op(), std::io::Error::from(e)))
+    }
+}
+
+/// Passes lines on until one is no line: any program can be named, and some never stop talking.
+fn listen(output: ChildStdout, sender: &SyncSender<String>) {
+    let mut output = BufReader::new(output);
+    loop {
+        let mut line = String::new();
+        let read = output.by_ref().take(LONGEST).read_line(&mut line);
+        if read.is_err() || !line.ends_with('\n') || sender.send(line).is_err() {
+            return;
+        }
     }
 }
 

@@ -93,12 +93,19 @@ fn precision_ends_a_comparison_and_the_cap_does_when_it_cannot() {
 #[test]
 fn bad_words_are_refused_before_anything_is_made() {
     let ground = Ground::new();
-    let bad: [(&[&str], &str); 8] = [
+    let elsewhere = tempfile::tempdir().unwrap();
+    let talks = elsewhere.path().join("talks");
+    std::fs::write(&talks, "#!/bin/sh\nexec cat /dev/zero\n").unwrap();
+    std::fs::set_permissions(&talks, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let talks = format!("process@{}", talks.display());
+    let bad: [(&[&str], &str); 9] = [
         (&["--a", "proces", "--b", "process"], "not on the shelf"),
         (&["--a", "process{", "--b", "process"], "not closed"),
         (&["--a", "process{memry=1M}", "--b", "process"], "memry"),
         (&["--a", "process@/bin/true", "--b", "process"], "cannot carry out trials"),
         (&["--a", "process@/nonexistent", "--b", "process"], "cannot carry out trials"),
+        // It has no end, and none of it is a line.
+        (&["--a", &talks, "--b", "process"], "cannot carry out trials"),
         (&["--a", "process", "--b", "process", "--scenario", "start"], "start"),
         (&["--a", "process", "--b", "process", "--metric", "startpu"], "startpu"),
         (&["--a", "process", "--b", "process", "--precision", "fine"], "precision"),

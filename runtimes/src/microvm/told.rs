@@ -13,6 +13,11 @@ use isomark_core::Error;
 /// Longest story read, in bytes; a pipe holds this much and the VMM writes no more than it takes.
 const MAX_STORY: u64 = 64 << 10;
 
+/// Most steps and most names of calls that a story may hold, and the longest of them, in bytes: they become part of a line of
+/// the run's file, which has a bound of its own.
+const MOST: usize = 600;
+const LONGEST: usize = 64;
+
 /// The reading end of a VMM's status pipe.
 #[derive(Debug)]
 pub(super) struct Story(File);
@@ -62,8 +67,13 @@ fn parse(text: &str) -> Told {
     for line in text.lines() {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         match (verb, rest.rsplit_once(' ')) {
-            ("step", Some((name, ns))) => told.steps.extend(ns.parse().ok().map(|ns| (name.to_owned(), ns))),
-            ("unserved", Some((name, count))) => told.unserved.push(format!("{name} ×{count}")),
+            ("step" | "unserved", _) if rest.len() > LONGEST => {}
+            ("step", Some((name, ns))) if told.steps.len() < MOST => {
+                told.steps.extend(ns.parse().ok().map(|ns| (name.to_owned(), ns)));
+            }
+            ("unserved", Some((name, count))) if told.unserved.len() < MOST => {
+                told.unserved.push(format!("{name} ×{count}"));
+            }
             ("exits" | "syscalls", _) => {
                 told.counts.extend(rest.parse().ok().map(|count| (verb.to_owned(), count)));
             }
@@ -100,6 +110,14 @@ mod tests {
         assert_eq!((told.counts["exits"], told.counts["syscalls"]), (3, 9));
         assert_eq!(told.unserved, ["clone (threads or fork) ×2"]);
         assert_eq!(told.end, Some(End::Exit(7)));
+    }
+
+    #[test]
+    fn a_story_has_bounds_beside_its_length() {
+        let long = "x".repeat(LONGEST);
+        assert_eq!(parse(&format!("step {long} 1\nunserved {long} 1\n")), Told::default());
+        let many = parse(&"step x 1\nunserved y 2\n".repeat(10 * MOST));
+        assert_eq!((many.steps.len(), many.unserved.len()), (MOST, MOST));
     }
 
     #[test]

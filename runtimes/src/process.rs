@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use isomark_core::payload::{Job, Reply};
 use isomark_core::runtime::{Program, Role, Stdio};
 use isomark_core::{
-    Ability, Anatomy, Error, Identity, Instance, Kind, Phase, Runtime, Site, Spec, Unavailable, Usage,
+    Ability, Anatomy, Error, Identity, Instance, Kind, Phase, Runtime, Site, Spec, Unavailable, Usage, tree,
 };
 
 use crate::launch::{Ends, Launch, Running, Step, c};
@@ -147,7 +147,9 @@ impl Instance for Plain {
 impl Plain {
     fn sweep(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.made) {
-            isomark_core::site::remove_tree(&self.dir)?;
+            // Its program had the host's mounts at hand.
+            tree::detach_mounts(&self.dir)?;
+            tree::remove_tree(&self.dir)?;
         }
         Ok(())
     }

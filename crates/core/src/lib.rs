@@ -40,6 +40,7 @@ pub mod slope;
 pub mod store;
 pub mod together;
 pub mod tracer;
+pub mod tree;
 pub mod trial;
 pub mod variant;
 

@@ -31,9 +31,11 @@ pub fn is_mounted(at: &Path) -> bool {
     mounts.lines().any(|line| line.split(' ').nth(1).is_some_and(|path| Path::new(&unescaped(path)) == at))
 }
 
-/// Blanks and backslashes are written in octal there (proc(5), getmntent(3)).
-fn unescaped(path: &str) -> String {
-    path.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+/// Blanks, backslashes and what begins a comment are written in octal there (proc(5), getmntent(3)).
+pub(crate) fn unescaped(path: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\")]
+        .iter()
+        .fold(path.to_owned(), |path, (code, letter)| path.replace(code, letter))
 }
 
 /// Unmounts what is mounted there and strikes it off; nothing mounted is no error.

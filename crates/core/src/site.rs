@@ -13,6 +13,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::error::Error;
 use crate::ledger;
+pub use crate::tree::remove_tree;
 
 /// One command's place on the host.
 #[derive(Debug)]
@@ -69,37 +70,6 @@ impl Site {
     /// If the ledger cannot be written: the object must not be made then.
     pub fn note(&self, kind: &str, object: &Path) -> Result<(), Error> {
         ledger::note(&self.dir, kind, &object.display().to_string())
-    }
-}
-
-/// Removes a directory with everything in it, also where an entry forbids its owner to look inside (the kernel makes an
-/// overlay's work directory with mode 0, which stops everybody but root).
-///
-/// # Errors
-/// What could not be removed; a directory that is gone already is no error.
-pub fn remove_tree(dir: &Path) -> Result<(), Error> {
-    let gone = |e: &std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
-    let removed = fs::remove_dir_all(dir).or_else(|e| {
-        if e.kind() == std::io::ErrorKind::PermissionDenied {
-            open_up(dir);
-            return fs::remove_dir_all(dir);
-        }
-        Err(e)
-    });
-    match removed {
-        Err(e) if !gone(&e) => Err(Error::os(format!("remove {}", dir.display()), e)),
-        _ => Ok(()),
-    }
-}
-
-/// Gives the owner all rights on every directory below `dir`; what refuses will refuse removal too, and be told then.
-fn open_up(dir: &Path) {
-    let all: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    let _ = fs::set_permissions(dir, all);
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_up(&entry.path());
-        }
     }
 }
 

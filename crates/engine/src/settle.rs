@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use isomark_core::ledger::{self, Entry};
-use isomark_core::site::{is_alive, is_tag, remove_tree};
+use isomark_core::site::{is_alive, is_tag};
+use isomark_core::tree::{detach_mounts, remove_tree};
 use isomark_core::{Error, planted, tracer};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
@@ -271,7 +272,7 @@ impl Settling<'_> {
             return;
         }
         let run = ledger::folder(self.dir);
-        match remove_tree(self.dir) {
+        match detach_mounts(self.dir).and_then(|()| remove_tree(self.dir)) {
             Ok(()) => drop(run.map(|run| ledger::strike(&run, "directory", &name))),
             Err(why) => self.report.stuck.push(why.chain()),
         }

@@ -43,6 +43,8 @@ enum Controller {
 }
 
 impl Controller {
+    const ALL: [Self; 3] = [Self::Memory, Self::Cpu, Self::Pids];
+
     const fn word(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -59,6 +61,41 @@ pub(crate) enum Layout {
     V1,
     /// One v2 hierarchy.
     V2,
+}
+
+/// What could be limited on this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Offer {
+    layout: Layout,
+    limited: Vec<&'static str>,
+    /// Controllers that the host does not have, or has elsewhere.
+    unlimited: Vec<&'static str>,
+}
+
+impl Offer {
+    fn of(layout: Layout, places: &[Place]) -> Self {
+        let has = |c: &Controller| places.iter().any(|place| place.controllers.contains(c));
+        let (limited, unlimited) = Controller::ALL.into_iter().partition::<Vec<_>, _>(has);
+        let words = |all: Vec<Controller>| all.into_iter().map(Controller::word).collect();
+        Self { layout, limited: words(limited), unlimited: words(unlimited) }
+    }
+
+    /// Whether memory, CPU and tasks are all limited: only then limits are promised.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.unlimited.is_empty()
+    }
+
+    /// As an identity tells it.
+    pub(crate) fn words(&self) -> String {
+        let layout = format!("{:?}", self.layout).to_lowercase();
+        let limited = match self.limited.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+            _ => self.limited.join(", "),
+        };
+        let but =
+            if self.is_whole() { String::new() } else { format!("; not {}", self.unlimited.join(", ")) };
+        format!("{limited} through cgroup {layout}{but}")
+    }
 }
 
 /// What an instance is limited to.
@@ -129,7 +166,7 @@ impl Groups {
             fs::create_dir_all(&place.dir)
                 .map_err(|e| format!("cannot make {}: {e}", place.dir.display()))?;
             if groups.layout == Layout::V2 {
-                enable(&place.dir)?;
+                enable(&place.dir, &place.controllers)?;
             }
             if place.controllers.contains(&Controller::Memory) {
                 keep_from_swap(&place.dir, groups.layout)?;
@@ -146,7 +183,7 @@ impl Groups {
     ///
     /// # Errors
     /// Why not, in words.
-    pub(crate) fn probe(site: &Site) -> Result<Layout, String> {
+    pub(crate) fn probe(site: &Site) -> Result<Offer, String> {
         let found = hierarchies();
         let (layout, places) = match v1_places(&found, site) {
             Some(places) => (Layout::V1, places),
@@ -157,7 +194,7 @@ impl Groups {
             nix::unistd::access(parent, nix::unistd::AccessFlags::W_OK)
                 .map_err(|e| format!("cannot make groups in {}: {}", parent.display(), e.desc()))?;
         }
-        Ok(layout)
+        Ok(Offer::of(layout, &places))
     }
 
     /// Makes the group of one instance, limited.
@@ -191,9 +228,7 @@ impl Drop for Groups {
 /// v1 hierarchies with the controllers we limit, if there is at least the memory controller.
 fn v1_places(found: &[(PathBuf, Vec<String>)], site: &Site) -> Option<Vec<Place>> {
     let mut places: Vec<Place> = Vec::new();
-    for (controller, word) in
-        [(Controller::Memory, "memory"), (Controller::Cpu, "cpu"), (Controller::Pids, "pids")]
-    {
+    for (controller, word) in Controller::ALL.map(|c| (c, c.word())) {
         let Some((mount, _)) = found.iter().find(|(_, names)| names.iter().any(|n| n == word)) else {
             continue;
         };
@@ -218,18 +253,20 @@ fn v2_place(found: &[(PathBuf, Vec<String>)], site: &Site) -> Result<Place, Stri
     let dir = group_dir(mount, &parent, site);
     let base = dir.parent().unwrap_or(mount);
     let have = fs::read_to_string(base.join("cgroup.controllers")).unwrap_or_default();
-    if !have.split_whitespace().any(|c| c == "memory") {
+    let controllers = Controller::ALL.into_iter().filter(|c| have.split_whitespace().any(|h| h == c.word()));
+    let controllers = controllers.collect::<Vec<_>>();
+    if !controllers.contains(&Controller::Memory) {
         return Err(format!("{} hands down no memory controller", base.display()));
     }
     // cgroup.type exists everywhere but in the true root: a container that sees its own group as the root does not have
     // the root's exemption.
     let given = fs::read_to_string(base.join("cgroup.subtree_control")).unwrap_or_default();
-    let lacks = ["memory", "cpu", "pids"].iter().any(|name| !given.split_whitespace().any(|c| c == *name));
+    let lacks = controllers.iter().any(|c| !given.split_whitespace().any(|g| g == c.word()));
     let members = fs::read_to_string(base.join("cgroup.procs")).unwrap_or_default();
     if lacks && base.join("cgroup.type").exists() && !members.trim().is_empty() {
         return Err(format!("{} holds processes and so cannot hand controllers down", base.display()));
     }
-    Ok(Place { dir, controllers: vec![Controller::Memory, Controller::Cpu, Controller::Pids], open: None })
+    Ok(Place { dir, controllers, open: None })
 }
 
 fn parent_of(path: &str) -> String {
@@ -241,11 +278,11 @@ fn group_dir(mount: &Path, within: &str, site: &Site) -> PathBuf {
 }
 
 /// Hands the controllers down to the children of `dir`, in its parent first.
-fn enable(dir: &Path) -> Result<(), String> {
+fn enable(dir: &Path, controllers: &[Controller]) -> Result<(), String> {
     for at in [dir.parent(), Some(dir)].into_iter().flatten() {
         let file = at.join("cgroup.subtree_control");
-        for controller in ["+memory", "+cpu", "+pids"] {
-            write(&file, controller)
+        for controller in controllers.iter().map(|c| format!("+{}", c.word())) {
+            write(&file, &controller)
                 .map_err(|e| format!("cannot enable {controller} in {}: {e}", file.display()))?;
         }
     }
@@ -372,5 +409,46 @@ fn kill_all(dir: &Path) {
     let pids = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
     for pid in pids.lines().filter_map(|line| line.parse::<i32>().ok()) {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_host_does_not_limit_is_told_and_not_promised() {
+        let parent = tempfile::tempdir().unwrap();
+        let site = Site::open(parent.path()).unwrap();
+        let v1 = |controllers: &[&str]| {
+            let at = |c: &&str| (parent.path().join(c), vec!["rw".to_owned(), (*c).to_owned()]);
+            let found = controllers.iter().map(at).collect::<Vec<_>>();
+            v1_places(&found, &site).map(|places| Offer::of(Layout::V1, &places))
+        };
+        let whole = v1(&["cpu", "memory", "pids"]).unwrap();
+        assert!(whole.is_whole());
+        assert_eq!(whole.words(), "memory, cpu and pids through cgroup v1");
+        let part = v1(&["memory", "cpu"]).unwrap();
+        assert!(!part.is_whole());
+        assert_eq!(part.words(), "memory and cpu through cgroup v1; not pids");
+        assert_eq!(v1(&["memory"]).unwrap().words(), "memory through cgroup v1; not cpu, pids");
+        assert_eq!(v1(&["cpu", "pids"]), None);
+    }
+
+    #[test]
+    fn a_hierarchy_that_hands_down_less_is_used_for_what_there_is() {
+        let parent = tempfile::tempdir().unwrap();
+        let site = Site::open(parent.path()).unwrap();
+        if !nix::unistd::geteuid().is_root() {
+            return eprintln!("SKIPPED: only root makes its groups at the top");
+        }
+        let found = [(parent.path().to_owned(), Vec::new())];
+        let offer = |controllers: &str| {
+            fs::write(parent.path().join("cgroup.controllers"), controllers).unwrap();
+            v2_place(&found, &site).map(|place| Offer::of(Layout::V2, &[place]).words())
+        };
+        assert_eq!(offer("cpu io memory pids\n").unwrap(), "memory, cpu and pids through cgroup v2");
+        assert_eq!(offer("memory pids\n").unwrap(), "memory and pids through cgroup v2; not cpu");
+        assert!(offer("cpu pids\n").unwrap_err().contains("no memory controller"));
     }
 }

@@ -172,12 +172,13 @@ impl Runtime for Namespace<'_> {
 
     fn probe(&self) -> Result<Identity, Unavailable> {
         possible()?;
-        let limits = match Groups::probe(self.site) {
-            Ok(layout) => format!("memory, cpu and pids through cgroup {layout:?}").to_lowercase(),
+        let offer = Groups::probe(self.site);
+        let limits = match &offer {
+            Ok(offer) => offer.words(),
             Err(why) => format!("none: {why}"),
         };
         let mut can = vec![Ability::Jobs, Ability::Fork, Ability::Memory, Ability::Disk, Ability::Programs];
-        can.extend(Groups::probe(self.site).is_ok().then_some(Ability::Limits));
+        can.extend(offer.is_ok_and(|offer| offer.is_whole()).then_some(Ability::Limits));
         let user = if rooted() { "host uid 0 without capabilities" } else { "user namespace, uid 0 mapped" };
         let details = [
             ("namespaces", "pid, mount, uts, ipc, net, cgroup, time"),

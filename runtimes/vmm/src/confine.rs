@@ -10,7 +10,9 @@ use libc::{
 };
 
 use crate::error::Error;
-use crate::sys::{host, kvm};
+use crate::layout::GIB;
+use crate::sys::host::{self, Most};
+use crate::sys::kvm;
 
 /// Calls without conditions: none of them opens, connects, starts or traces anything.
 const FREE: [libc::c_long; 18] = [
@@ -181,6 +183,20 @@ pub fn program(status_fd: Option<i32>, save_fd: Option<i32>) -> [sock_filter; LE
     code[STATUS].k = status_fd.map_or(2, |fd| fd as u32);
     code[OWN].k = std::process::id();
     code
+}
+
+/// Bytes that a VMM of a guest with `memory` bytes may map: the guest, its files and what their growth reserves, and room for
+/// everything small.
+const fn address_space(memory: u64) -> u64 {
+    4 * memory + GIB
+}
+
+/// What a VMM of a guest with `memory` bytes may take of its host. A snapshot holds that memory and a state with a bound.
+pub fn bound(memory: u64, saves: bool) {
+    host::bound(Most::AddressSpace, address_space(memory));
+    if saves {
+        host::bound(Most::File, memory + GIB / 16);
+    }
 }
 
 /// Installs the filter; nothing can be gained by executing from here on (`PR_SET_NO_NEW_PRIVS`).

@@ -76,6 +76,7 @@ fn set_up(args: &Args<'_>, mut status: Status) -> Result<(Guest, Vm), Error> {
     if let Some(millis) = args.deadline {
         host::arm(millis, vm.immediate_exit())?;
     }
+    confine::bound(loaded.memory.ram.len(), saving.is_some());
     confine::enter(args.status_fd, args.save_fd.or(args.wait_fd))?;
     status.step("confine");
     // Closing /dev/kvm now would cost a system call for nothing.

@@ -14,6 +14,7 @@ use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use isomark_vmm::layout;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
@@ -67,6 +68,11 @@ fn next(pid: Pid) -> WaitStatus {
 
 /// Whether the kernel lets a taken-over VMM make this call. `own` stands for its process number.
 fn passes(program: &File, nr: libc::c_long, arguments: impl Fn(u64) -> [u64; 6]) -> bool {
+    answer(program, nr, arguments).is_some()
+}
+
+/// What the kernel answers; none if it does not let it through.
+fn answer(program: &File, nr: libc::c_long, arguments: impl Fn(u64) -> [u64; 6]) -> Option<i64> {
     let mut child = vmm(program);
     let pid = Pid::from_raw(child.id() as i32);
     ptrace::attach(pid).unwrap();
@@ -86,6 +92,7 @@ fn passes(program: &File, nr: libc::c_long, arguments: impl Fn(u64) -> [u64; 6])
     ptrace::setregs(pid, regs).unwrap();
     ptrace::step(pid, None).unwrap();
     let became = next(pid);
+    let answered = ptrace::getregs(pid).map_or(0, |regs| regs.rax as i64);
     if matches!(became, WaitStatus::Stopped(..) | WaitStatus::StillAlive) {
         kill(pid, Signal::SIGKILL).unwrap();
         waitpid(pid, None).unwrap();
@@ -93,7 +100,7 @@ fn passes(program: &File, nr: libc::c_long, arguments: impl Fn(u64) -> [u64; 6])
     // Reaped above, which the standard library does not know.
     let _ = child.wait();
     assert_ne!(became, WaitStatus::StillAlive, "system call {nr} with {args:x?} waits");
-    !matches!(became, WaitStatus::Signaled(_, Signal::SIGSYS, _))
+    (!matches!(became, WaitStatus::Signaled(_, Signal::SIGSYS, _))).then_some(answered)
 }
 
 /// Whether a process here may debug its children.
@@ -168,4 +175,19 @@ fn a_vmm_that_is_taken_over_gets_no_further_by_other_arguments() {
         assert_eq!(passes(&program, nr, |_| arguments), allowed, "system call {nr} with {arguments:x?}");
     }
     assert!(passes(&program, libc::SYS_kill, |own| [own | HIGH, 0, 0, 0, 0, 0]), "only itself");
+}
+
+/// Memory of the host's is taken by mapping it; a guest of 16 MiB has a VMM that may map a little more than a GiB.
+#[test]
+fn a_vmm_that_is_taken_over_takes_no_more_than_its_share() {
+    let program = program();
+    if !kvm_works() || may_debug(&program) {
+        return;
+    }
+    let asked = |nr, arguments: [u64; 6]| answer(&program, nr, |_| arguments);
+    let map = |len| asked(libc::SYS_mmap, [0, len, 3, 0x4022, u64::MAX, 0]);
+    assert!(map(256 << 20).is_some_and(|at| at > 0));
+    let refused = Some(-i64::from(libc::ENOMEM));
+    assert_eq!(map(2 << 30), refused);
+    assert_eq!(asked(libc::SYS_mremap, [layout::HOST_BASE + (15 << 20), 4096, 2 << 30, 1, 0, 0]), refused);
 }

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use dice::Dice;
 use guests::{Forge, Is, Made};
+use isomark_vmm::linux::control::INIT;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use support::kvm_works;
@@ -147,6 +148,8 @@ fn plausible(end: &str, code: Option<i32>, signal: Option<i32>) -> Result<String
         }
         "fault" | "unserved" => code == Some(123),
         "program" => code == Some(124),
+        // A kernel may say that of itself.
+        "internal" => code == Some(125) && rest.starts_with(INIT),
         _ => false,
     };
     let deadline = if rest == "deadline" { " (deadline)" } else { "" };

@@ -60,6 +60,7 @@ fn set_up(args: &Args<'_>, status: &mut Status) -> Result<(Machine, Kvm), Error>
     let machine = machine::make(&kvm, &ram, |name| status.step(name))?;
     machine.prepare(&kvm, kernel.entry, &args.mask)?;
     status.step("state");
+    crate::confine::bound(ram.len(), false);
     // Guest memory stays mapped for as long as the process lives.
     std::mem::forget(ram);
     Ok((machine, kvm))

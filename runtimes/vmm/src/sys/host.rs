@@ -289,6 +289,32 @@ pub fn name_mapping(address: u64, len: u64) {
     };
 }
 
+/// What a VMM may have of something from here on, whoever speaks with its voice; a limit that is lower already stays.
+pub fn bound(most: Most, bytes: u64) {
+    let resource = match most {
+        Most::AddressSpace => libc::RLIMIT_AS,
+        Most::File => libc::RLIMIT_FSIZE,
+    };
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    let mut old = limit;
+    // SAFETY: two valid rlimits; lowering a limit of this process harms nobody.
+    unsafe { libc::prlimit(0, resource, &raw const limit, &raw mut old) };
+    if old.rlim_cur < bytes {
+        old.rlim_max = old.rlim_max.min(bytes);
+        // SAFETY: as above.
+        unsafe { libc::setrlimit(resource, &raw const old) };
+    }
+}
+
+/// What is bounded.
+#[derive(Clone, Copy, Debug)]
+pub enum Most {
+    /// All mappings of this process together.
+    AddressSpace,
+    /// A file that it writes.
+    File,
+}
+
 /// Whoever ends this process from here on, and however, no core of guest memory is written. One byte is less than any
 /// core has, and the one number with which Linux does not start a handler either (`core_pattern` with a pipe).
 fn leave_no_core() {

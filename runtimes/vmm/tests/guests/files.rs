@@ -1,7 +1,7 @@
 //! Files that are not what they should be: ELF headers and segments, kernels.
 
-use super::address;
 use super::code::unlikely_code;
+use super::{address, again};
 use crate::dice::Dice;
 use crate::support::{ENTRY, call, elf, header};
 
@@ -42,9 +42,14 @@ pub(super) fn random_kernel(dice: &mut Dice) -> Vec<u8> {
     put(0x238, &2047_u32.to_le_bytes());
     put(0x258, &(16_u64 << 20).to_le_bytes());
     put(0x260, &(8_u32 << 20).to_le_bytes());
-    let mut code = Vec::new();
-    // Floods of its ports, each a byte or a word from a place that may not exist.
+    let (mut code, text) = (Vec::new(), (0..=dice.below(6)).flat_map(|_| WORDS[dice.below(WORDS.len())]));
+    let text: Vec<u8> = text.copied().collect();
+    // Its ports, each a byte or a word from a place that may not exist, or many bytes from one that does.
     for _ in 0..=dice.below(6) {
+        if dice.below(3) == 0 {
+            code.extend(says(dice, text.len()));
+            continue;
+        }
         let ports = [0x3f8, 0x2f8, 0x2fb, 0x60, 0x64, 0x402, 0x80, 0xa0, 0xcf8, 0x70, 0x20, 0x43];
         let port = if dice.below(4) == 0 { dice.roll() as u16 } else { ports[dice.below(ports.len())] };
         code.extend([0x66, 0xba]);
@@ -54,10 +59,47 @@ pub(super) fn random_kernel(dice: &mut Dice) -> Vec<u8> {
             [&[0xee][..], &[0xec], &[0x66, 0xef], &[0xf3, 0x6e], &[0xef], &[0xf3, 0x6c]][dice.below(6)],
         );
     }
+    if dice.below(3) == 0 {
+        again(&mut code);
+    }
     code.extend(unlikely_code(dice));
     let at = 512 * 5 + 0x200;
-    file[at..at + code.len().min(1000)].copy_from_slice(&code[..code.len().min(1000)]);
+    let len = code.len().min(TEXT);
+    file[at..at + len].copy_from_slice(&code[..len]);
+    file[at + TEXT..][..text.len()].copy_from_slice(&text);
     file
+}
+
+/// Where a kernel's words lie behind its entry, which is at [`ENTRY_POINT`].
+const TEXT: usize = 800;
+const ENTRY_POINT: u32 = 0x10_0200;
+
+/// What it says on the control port: what init says, and what it never does.
+const WORDS: [&[u8]; 9] = [
+    b"init\n",
+    b"program\n",
+    b"took 18446744073709551615\n",
+    b"took 7\n",
+    b"fail \xff\x1b[31mCannot allocate memory\n",
+    b"exit 256\n",
+    b"signal 65\n",
+    b"exit 3\n",
+    b"\x10E\x10\x10\n",
+];
+
+/// Words, or what lies behind them, to a port that listens, at once and perhaps many of them.
+fn says(dice: &mut Dice, len: usize) -> Vec<u8> {
+    let port = [0x402, 0x402, 0x3f8, 0x2f8][dice.below(4)] as u16;
+    let count = [len, len, 4000, 1 << 20, u32::MAX as usize][dice.below(5)] as u32;
+    // mov esi, TEXT; mov ecx, count; mov dx, port; rep outsb
+    let mut code = vec![0xbe];
+    code.extend((ENTRY_POINT + TEXT as u32).to_le_bytes());
+    code.push(0xb9);
+    code.extend(count.to_le_bytes());
+    code.extend([0x66, 0xba]);
+    code.extend(port.to_le_bytes());
+    code.extend([0xf3, 0x6e]);
+    code
 }
 
 /// Segments that overlap, touch, repeat themselves, are absurdly large or hold the entry and forbid it.

@@ -187,8 +187,9 @@
     const marks = () => all("*", chart).filter((mark) => told(mark) && !mark.closest(".off"));
     chart.tabIndex = 0;
     chart.addEventListener("pointermove", (event) => {
-      const mark = event.target;
-      point(mark !== chart && told(mark) ? mark : null, event.clientX, event.clientY);
+      // Words and signs lie above what tells: the uppermost that tells something is meant.
+      const below = document.elementsFromPoint(event.clientX, event.clientY);
+      point(below.find((mark) => mark !== chart && chart.contains(mark) && told(mark)) || null, event.clientX, event.clientY);
     });
     chart.addEventListener("pointerleave", () => point(null));
     chart.addEventListener("blur", () => point(null));
@@ -223,10 +224,10 @@
     requestAnimationFrame(() => { waiting = false; follow(); });
   }, { passive: true });
 
-  // Paper has no folds.
+  // Paper has no folds, but for tables of every number: they are left out where nobody opened them.
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = all("details:not(.menu):not([open])");
+    opened = all("details:not(.menu):not(.raw):not([open])");
     for (const one of opened) one.open = true;
   });
   addEventListener("afterprint", () => { for (const one of opened) one.open = false; });

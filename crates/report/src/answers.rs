@@ -9,7 +9,7 @@ use crate::fmt;
 use crate::reference::REFERENCE;
 use crate::stats::verdict::Verdict;
 use crate::summary::{Column, Figure, MetricSummary, Number, Row, Summary};
-use crate::words::{comma, find, listed, say, tell};
+use crate::words::{clauses, comma, find, listed, say, tell};
 
 /// The figure's value with its unit.
 #[must_use]
@@ -62,7 +62,7 @@ fn row_sentence(row: &Row, columns: &[Column]) -> Option<String> {
         columns.iter().zip(&row.figures).filter_map(|(column, figure)| Some((column, figure.as_ref()?)));
     let parts: Vec<String> = known.filter_map(|(column, figure)| clause(column, figure)).collect();
     let who = fmt::clean(&row.runtime);
-    (!parts.is_empty()).then(|| tell("answer.row", &[("who", &who), ("what", &listed(&parts))]))
+    (!parts.is_empty()).then(|| tell("answer.row", &[("who", &who), ("what", &clauses(&parts))]))
 }
 
 /// Clauses by scenario: the same, a ratio, more, less.
@@ -112,7 +112,10 @@ fn clause(column: &Column, figure: &Figure) -> Option<String> {
 fn alike(same: String, figure: &Figure) -> String {
     let near = figure.ratio.is_some_and(|ratio| (0.95..=1.05).contains(&ratio));
     match figure.difference.filter(|apart| figure.unit == "byte" && !near && apart.0 != 0.0) {
-        Some(Number(apart)) => format!("{same} ({})", fmt::difference(&figure.unit, apart, None)),
+        Some(Number(apart)) => {
+            let amount = fmt::difference(&figure.unit, apart, None);
+            tell("answer.apart", &[("same", &same), ("amount", &amount)])
+        }
         None => same,
     }
 }
@@ -133,7 +136,8 @@ pub(crate) fn asked(summary: &Summary, at: usize, column: &Column) -> String {
     let figure = summary.headline.rows.iter().find_map(|row| row.figures.get(at)?.as_ref());
     let place = figure.and_then(|figure| all.iter().position(|params| **params == figure.params));
     let heading = place.and_then(|place| crate::charts::params::headings(&all).into_iter().nth(place));
-    comma(&std::iter::once(what).chain(heading).filter(|text| !text.is_empty()).collect::<Vec<_>>())
+    let parts: Vec<String> = std::iter::once(what).chain(heading).filter(|text| !text.is_empty()).collect();
+    parts.join(&say("list.clause"))
 }
 
 /// The answer of one scenario: every runtime's figure with its ratio.

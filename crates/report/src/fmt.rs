@@ -53,7 +53,11 @@ pub fn scale(unit: &str, magnitude: f64) -> Scale {
             // Several of them in a second: `1.26 k instances/s`.
             let plain = |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphabetic());
             match unit.strip_suffix("/s").filter(plain) {
-                Some(word) => scale.unit.push_str(&format!("{word}s/s")),
+                Some(word) => {
+                    let plural = format!("{word}s/s");
+                    let known = crate::words::find("unit", &format!("{word}s-s"));
+                    scale.unit.push_str(&known.unwrap_or(plural));
+                }
                 None => scale.unit.push_str(&clean(unit)),
             }
             scale
@@ -89,7 +93,10 @@ pub fn decimals(value: f64, ci95: Option<[f64; 2]>) -> usize {
 pub fn quantity(unit: &str, value: f64, ci95: Option<[f64; 2]>) -> String {
     let scale = scale(unit, magnitude(value, ci95));
     let text = scale.write(value, digits(&scale, value, ci95));
-    scale.join(&text)
+    // What rounds to all of it is no more of it for a zero behind the point.
+    let whole =
+        unit == "share" && text.strip_prefix("100.").is_some_and(|rest| rest.bytes().all(|b| b == b'0'));
+    scale.join(if whole { "100" } else { &text })
 }
 
 /// A difference of two values with its sign: `+1.23 ms`; that of two shares is in points.
@@ -247,6 +254,7 @@ mod tests {
         check("share", 1.0, Some([1.0, 1.0]), "100 %");
         check("share", 0.0004, None, "0.0400 %");
         check("share", 0.0, None, "0 %");
+        check("share", 0.99992, Some([0.99991, 0.99993]), "100 %");
         check("share", 0.0, Some([0.0, 0.0]), "0 %");
         check("ratio", 1.0, None, "1.00×");
         check("ratio", 3120.0, None, "3120×");

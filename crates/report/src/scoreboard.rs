@@ -10,7 +10,7 @@ use crate::claims::verdict::Verdict;
 use crate::claims::words as claim_words;
 use crate::fmt;
 use crate::summary::{Claim, Summary};
-use crate::view::ChartView;
+use crate::view::{ChartView, unbroken};
 use crate::words::{comma, data, named, say, tell};
 
 /// The claims on the page.
@@ -162,8 +162,8 @@ fn claim(claim: &Claim) -> ClaimView {
         source: format!("{}, {}", claim.documents.join(", "), claim.place),
         verdict,
         class,
-        says: fmt::clean(claim.says.strip_suffix(&*absent).unwrap_or(&claim.says)),
-        reason: reason(claim),
+        says: unbroken(&fmt::clean(claim.says.strip_suffix(&*absent).unwrap_or(&claim.says))),
+        reason: unbroken(&reason(claim)),
         absent: if claim.says.ends_with(&*absent) { absent } else { String::new() },
         measured,
         more,

@@ -12,7 +12,7 @@ use crate::controls::percent;
 use crate::fmt;
 use crate::summary::{CellSummary, Control, MetricSummary, Number, Status, Summary};
 use crate::view::ink;
-use crate::words::{named, say, tell};
+use crate::words::{data, named, say, tell};
 
 /// A table in words.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -179,10 +179,10 @@ fn metrics(
     wanted: &[Wanted<'_>],
     caption: &str,
     named: bool,
-    quiet: bool,
+    all: bool,
 ) -> Table {
     let cells: Vec<&CellSummary> = wanted.iter().map(|(cell, _)| *cell).collect();
-    let (varying, constant) = parameters(&cells);
+    let (varying, constant) = parameters(&cells, !all);
     let present = |has: fn(&MetricSummary) -> bool| wanted.iter().any(|(_, m)| m.is_some_and(has));
     let apart = |(cell, metric): &Wanted<'_>| {
         let floor = crate::reference::is_floor(run, &cell.runtime);
@@ -194,7 +194,7 @@ fn metrics(
         named,
         p95: present(|m| m.p95.is_some() && m.unit == "ns"),
         versus: present(|m| m.versus.is_some()),
-        quiet: quiet && present(|m| m.versus.as_ref().is_some_and(|versus| versus.quiet.is_some())),
+        quiet: all && present(|m| m.versus.as_ref().is_some_and(|versus| versus.quiet.is_some())),
         floor: present(|m| m.floor.is_some()),
         failed: present(|m| m.failed > 0),
     };
@@ -205,7 +205,7 @@ fn metrics(
 }
 
 /// Names of parameters that tell cells apart, and the others in words.
-fn parameters(cells: &[&CellSummary]) -> (Vec<String>, String) {
+fn parameters(cells: &[&CellSummary], brief: bool) -> (Vec<String>, String) {
     let mut keys: Vec<&str> = Vec::new();
     for (key, _) in cells.iter().flat_map(|cell| cell.params.iter()) {
         if !keys.contains(&key) {
@@ -227,7 +227,11 @@ fn parameters(cells: &[&CellSummary]) -> (Vec<String>, String) {
         let (key, before) = (varying[at], &varying[..at]);
         single(key) && before.iter().any(|other| single(other) && there(other) == there(key))
     };
+    // In brief, neither does what another one decides: the size of a kernel's work goes with its name.
+    let decided =
+        |at: usize| brief && varying[..at].iter().any(|other| decides(&values(other), &values(varying[at])));
     let (follow, own): (Vec<usize>, Vec<usize>) = (0..varying.len()).partition(|at| follows(*at));
+    let own = own.into_iter().filter(|at| !decided(*at));
     constant.extend(follow.into_iter().map(|at| varying[at]));
     let value = |key: &&str| values(key).into_iter().flatten().next();
     let constant = constant.iter().fold(Params::new(), |params, key| match value(key) {
@@ -235,7 +239,19 @@ fn parameters(cells: &[&CellSummary]) -> (Vec<String>, String) {
         Some(Value::Text(text)) => params.with(key, text.as_str()),
         Some(Value::Bool(_)) | None => params,
     });
-    (own.into_iter().map(|at| varying[at].to_owned()).collect(), words(&constant))
+    (own.map(|at| varying[at].to_owned()).collect(), words(&constant))
+}
+
+/// Whether cells that are alike in one parameter are alike in another.
+fn decides(one: &[Option<&Value>], other: &[Option<&Value>]) -> bool {
+    let mut known: Vec<(Option<&Value>, Option<&Value>)> = Vec::new();
+    one.iter().zip(other).all(|(one, other)| match known.iter().find(|(key, _)| key == one) {
+        Some((_, decided)) => decided == other,
+        None => {
+            known.push((*one, *other));
+            true
+        }
+    })
 }
 
 /// Which columns a table of metrics has.
@@ -423,7 +439,7 @@ pub fn controls(summary: &Summary, headline: bool) -> Table {
     let caption = if headline { say("controls.caption") } else { say("controls.all") };
     let anchor = anchor("controls", if headline { "headline" } else { "metrics" });
     let rows = wanted.iter().map(row).collect();
-    Table { anchor, caption, columns: titles(&names), rows, ..Table::default() }
+    shortened(Table { anchor, caption, columns: titles(&names), rows, ..Table::default() })
 }
 
 fn told(control: &Control) -> Vec<Entry> {
@@ -460,7 +476,7 @@ fn steps(summary: &Summary, scenario: &str, cells: &[&CellSummary]) -> Option<Ta
     if told.is_empty() {
         return None;
     }
-    let (varying, _) = parameters(cells);
+    let (varying, _) = parameters(cells, false);
     let mut names: Vec<(&str, bool)> = vec![("runtime", false)];
     names.extend(varying.iter().map(|key| (key.as_str(), false)));
     names.extend([("step", false), ("since_create", true), ("since_before", true), ("n", true)]);
@@ -469,7 +485,7 @@ fn steps(summary: &Summary, scenario: &str, cells: &[&CellSummary]) -> Option<Ta
         for step in &cell.steps {
             let mut entries: Vec<Entry> = varying.iter().map(|key| parameter(cell, key)).collect();
             let at = step.median.0;
-            entries.push(Entry::words(fmt::clean(&step.name)));
+            entries.push(Entry::words(fmt::clean(&data(&step.name))));
             entries.push(Entry::number(fmt::quantity("ns", at, None), at));
             let since = |ns: Number| Entry::number(fmt::quantity("ns", ns.0, None), ns.0);
             entries.push(step.since.map_or_else(|| Entry::words("–"), since));

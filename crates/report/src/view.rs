@@ -104,6 +104,8 @@ pub struct RuntimeView {
 pub struct ColumnView {
     /// Scenario.
     pub scenario: String,
+    /// The same in the reader's language.
+    pub name: String,
     /// Where its section is.
     pub anchor: String,
     /// What the figures are.
@@ -145,6 +147,8 @@ pub struct FigureView {
 pub struct Section {
     /// Scenario.
     pub scenario: String,
+    /// The same in the reader's language.
+    pub name: String,
     /// Where it is on the page.
     pub anchor: String,
     /// Its question.
@@ -222,9 +226,25 @@ pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
     }
 }
 
-/// Words whose intervals are not broken at the end of a line.
-fn unbroken(text: &str) -> String {
-    text.replace('–', "\u{2060}–\u{2060}")
+/// Units that stay with their number at the end of a line.
+const UNITS: [&str; 9] = ["%", "ns", "µs", "ms", "s", "B", "KiB", "MiB", "GiB"];
+
+/// Words of which neither an interval nor a number with its unit is broken at the end of a line.
+pub(crate) fn unbroken(text: &str) -> String {
+    let text = text.replace('–', "\u{2060}–\u{2060}");
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_inclusive(' ') {
+        let bare = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '%');
+        if UNITS.contains(&bare)
+            && out.ends_with(' ')
+            && out.trim_end().ends_with(|c: char| c.is_ascii_digit())
+        {
+            out.pop();
+            out.push('\u{a0}');
+        }
+        out.push_str(word);
+    }
+    out
 }
 
 /// Class of a runtime's colour.
@@ -266,6 +286,7 @@ fn runtimes(run: &Run, summary: &Summary) -> Vec<RuntimeView> {
 fn columns(summary: &Summary) -> Vec<ColumnView> {
     let one = |(at, column): (usize, &crate::summary::Column)| ColumnView {
         scenario: fmt::clean(&column.scenario),
+        name: named("scenario", &fmt::clean(&column.scenario)),
         anchor: anchor(&column.scenario),
         what: fmt::clean(&answers::asked(summary, at, column)),
     };
@@ -356,6 +377,7 @@ fn section(run: &Run, summary: &Summary, name: &str, charts: &[ChartView]) -> Se
     let answer = answer.unwrap_or_else(|| answers::of_scenario(summary, name));
     Section {
         scenario: fmt::clean(name),
+        name: named("scenario", &fmt::clean(name)),
         anchor: anchor(name),
         question: question(run, name),
         answer: unbroken(&answer),
@@ -373,9 +395,12 @@ fn question(run: &Run, scenario: &str) -> String {
 }
 
 /// Bytes of drawings that a page holds at most.
-const DRAWINGS: usize = 900 << 10;
+const DRAWINGS: usize = 840 << 10;
 /// Bytes from which on a drawing is not made a second time for telephones: there it is moved sideways.
 const ONCE: usize = 40 << 10;
+
+/// Bytes from which on a drawing need not be made a second time where the page has no room for all.
+const TWICE: usize = 15 << 10;
 
 /// The charts as a page has room for them: where they are too many, the largest are in their PNG files only.
 fn charts_on_page(drawn: &[Chart]) -> Vec<ChartView> {
@@ -385,11 +410,26 @@ fn charts_on_page(drawn: &[Chart]) -> Vec<ChartView> {
     }
     let bytes = |view: &ChartView| view.wide.len() + view.narrow.len();
     while all.iter().map(bytes).sum::<usize>() > DRAWINGS {
-        let Some(largest) = all.iter_mut().max_by_key(|view| bytes(view)) else { break };
-        largest.wide.clear();
-        largest.narrow.clear();
+        let Some(at) = spared(&all) else { break };
+        // First what is drawn twice, then the drawing.
+        if all[at].narrow.is_empty() || all[at].wide.len() < TWICE {
+            all[at].wide.clear();
+        }
+        all[at].narrow.clear();
     }
     all
+}
+
+/// The drawing that a page can best be without: one for telephones of a large one that serves there too; then what stands
+/// beside; then what is not the first of its scenario; the largest of these.
+fn spared(all: &[ChartView]) -> Option<usize> {
+    let first = |at: usize| all.iter().position(|other| other.scenario == all[at].scenario) == Some(at);
+    let rank = |at: usize| {
+        let view = &all[at];
+        let twice = !view.narrow.is_empty() && view.wide.len() >= TWICE;
+        (twice, view.beside, !first(at), view.wide.len())
+    };
+    (0..all.len()).filter(|at| !all[*at].wide.is_empty()).max_by_key(|at| rank(*at))
 }
 
 fn chart(chart: &Chart) -> ChartView {

@@ -55,6 +55,28 @@ fn payload(data: &Dataset<'_>, all: &mut Vec<Warning>) {
     }
 }
 
+/// Scenarios that runtimes skip for one reason.
+struct Skips<'s> {
+    runtimes: Vec<&'s str>,
+    reason: &'s str,
+    remedy: &'s str,
+    scenarios: Vec<&'s str>,
+}
+
+/// Runtimes that skip the same for the same reason told together.
+fn alike(all: Vec<Skips<'_>>) -> Vec<Skips<'_>> {
+    let mut told: Vec<Skips<'_>> = Vec::new();
+    for one in all {
+        let same =
+            told.iter_mut().find(|known| known.reason == one.reason && known.scenarios == one.scenarios);
+        match same {
+            Some(known) => known.runtimes.extend(one.runtimes),
+            None => told.push(one),
+        }
+    }
+    told
+}
+
 /// One warning per runtime and reason, with the scenarios it keeps from running.
 fn skips(data: &Dataset<'_>, cells: &[CellSummary], all: &mut Vec<Warning>) {
     for record in &data.run.runtimes {
@@ -67,23 +89,27 @@ fn skips(data: &Dataset<'_>, cells: &[CellSummary], all: &mut Vec<Warning>) {
             );
         }
     }
-    let mut grouped: Vec<(&str, &str, &str, Vec<&str>)> = Vec::new();
+    let mut grouped: Vec<Skips<'_>> = Vec::new();
     for cell in cells.iter().filter(|cell| cell.status == Status::Skipped) {
         let (reason, remedy) = (cell.reason.as_deref().unwrap_or(""), cell.remedy.as_deref().unwrap_or(""));
         let known = data.run.runtimes.iter().filter(|record| record.name == cell.runtime);
         if known.filter_map(|r| r.unavailable.as_ref()).any(|skip| skip.reason == reason) {
             continue;
         }
-        let same = grouped.iter_mut().find(|(runtime, why, ..)| *runtime == cell.runtime && *why == reason);
+        let same = grouped.iter_mut().find(|one| one.runtimes == [&*cell.runtime] && one.reason == reason);
         match same {
-            Some((.., scenarios)) if scenarios.contains(&&*cell.scenario) => {}
-            Some((.., scenarios)) => scenarios.push(&cell.scenario),
-            None => grouped.push((&cell.runtime, reason, remedy, vec![&cell.scenario])),
+            Some(one) if one.scenarios.contains(&&*cell.scenario) => {}
+            Some(one) => one.scenarios.push(&cell.scenario),
+            None => {
+                let (runtimes, scenarios) = (vec![&*cell.runtime], vec![&*cell.scenario]);
+                grouped.push(Skips { runtimes, reason, remedy, scenarios });
+            }
         }
     }
-    for (runtime, reason, remedy, scenarios) in grouped {
-        let what = scenarios.join(", ");
-        warn(all, stored("warn_skips", &[("who", &runtime), ("what", &what), ("why", &reason)]), remedy);
+    for same in alike(grouped) {
+        let (who, what) = (same.runtimes.join(", "), same.scenarios.join(", "));
+        let key = if same.runtimes.len() > 1 { "warn_skip_all" } else { "warn_skips" };
+        warn(all, stored(key, &[("who", &who), ("what", &what), ("why", &same.reason)]), same.remedy);
     }
 }
 

@@ -244,6 +244,17 @@ pub fn listed(parts: &[String]) -> String {
     }
 }
 
+/// Clauses side by side as a sentence has them: `it starts late, weighs much and computes as fast`.
+pub(crate) fn clauses(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => {
+            tell("list.and_clause", &[("most", &most.join(&say("list.clause"))), ("last", last)])
+        }
+    }
+}
+
 /// Parts side by side: `a, b, c` in the language of the scope.
 #[must_use]
 pub fn comma(parts: &[String]) -> String {

@@ -130,7 +130,10 @@ impl Step {
     pub(crate) fn told(&self) -> String {
         let last = |path: &CString| {
             let path = path.to_string_lossy().into_owned();
-            path.rsplit('/').next().unwrap_or_default().to_owned()
+            let last = path.rsplit('/').next().unwrap_or_default();
+            // What lies below the instance's own folder is named after its number, which no other launch has.
+            let number = last.strip_prefix('i').is_some_and(|rest| rest.parse::<u64>().is_ok());
+            if number { "of the instance".to_owned() } else { last.to_owned() }
         };
         match self {
             Self::JoinGroup { controllers, .. } => format!("join the {controllers} cgroup"),
@@ -173,5 +176,23 @@ impl Step {
     #[must_use]
     pub(crate) fn directory(path: &CStr) -> Self {
         Self::Directory { path: path.to_owned(), mode: 0o755 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_has_one_name_in_every_launch() {
+        let told = |path: &str| {
+            let directory = Step::directory(&c(path).expect("no zero byte"));
+            let mount = Step::mount(path, "/mnt", "", 0, "").expect("no zero byte");
+            [directory.told(), mount.told()]
+        };
+        assert_eq!(told("/site/i17"), told("/site/i4242"));
+        assert_eq!(told("/site/i17"), ["make directory of the instance", "mount of the instance"]);
+        assert_eq!(told("/site/i17/u"), ["make directory u", "mount u"]);
+        assert_eq!(told("/site/init"), ["make directory init", "mount init"]);
     }
 }

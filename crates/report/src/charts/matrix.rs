@@ -146,6 +146,7 @@ fn part(columns: &[String], from: usize, groups: &[Group], sizes: &Sizes, width:
         heading(&mut scene, name, at, sizes);
     }
     let mut y = sizes.head + 2.0;
+    let mut rows: Vec<(&Row, f64)> = Vec::new();
     for group in groups {
         if !group.title.is_empty() {
             scene.text((0.0, y + 15.0), &group.title, Style::new(Ink::Text).size(12.5).medium());
@@ -157,14 +158,18 @@ fn part(columns: &[String], from: usize, groups: &[Group], sizes: &Sizes, width:
         }
         for row in &group.rows {
             label(&mut scene, row, y, sizes);
-            for (at, name) in columns.iter().enumerate() {
-                let before = scene.items.len();
-                cell(&mut scene, row.cells.get(from + at).and_then(Option::as_ref), at, y, sizes);
-                scene.own(before, name);
-            }
+            rows.push((row, y));
             y += sizes.row;
         }
         y += 6.0;
+    }
+    // Column by column: what is of one runtime is one group of the page.
+    for (at, name) in columns.iter().enumerate() {
+        let before = scene.items.len();
+        for (row, y) in &rows {
+            cell(&mut scene, row.cells.get(from + at).and_then(Option::as_ref), at, *y, sizes);
+        }
+        scene.own(before, name);
     }
     scene.height = y;
     scene
@@ -215,10 +220,11 @@ fn cell(scene: &mut Scene, cell: Option<&Cell>, at: usize, y: f64, sizes: &Sizes
             let words = if sizes.ranges { with_range(cell) } else { cell.words.clone() };
             scene.text((middle, center + 4.2), &words, style);
         }
-        Sign::Full => _ = scene.dots(vec![(middle, center)], 5.0, Ink::Text).tip(&*cell.tip),
+        // The ground tells the pointer what it is: a sign above it need not.
+        Sign::Full => _ = scene.dots(vec![(middle, center)], 5.0, Ink::Text),
         Sign::Hollow => {
-            scene.dots(vec![(middle, center)], 4.6, Ink::Axis).tip(&*cell.tip);
-            scene.dots(vec![(middle, center)], 3.2, Ink::Paper).tip(&*cell.tip);
+            scene.dots(vec![(middle, center)], 4.6, Ink::Axis);
+            scene.dots(vec![(middle, center)], 3.2, Ink::Paper);
         }
         Sign::Dash => _ = scene.line([middle - 5.0, center, middle + 5.0, center], 1.6, Ink::Axis),
     }

@@ -108,7 +108,8 @@ pub fn charts(data: &Dataset<'_>, summary: &Summary) -> Vec<Chart> {
     for scenario in summary.scenarios() {
         match scenario {
             "throughput" => {
-                all.extend(ratios::charts(summary, scenario).into_iter().chain(profile::chart(summary)));
+                // All in one look first, then each ratio with its interval.
+                all.extend(profile::chart(summary).into_iter().chain(ratios::charts(summary, scenario)));
             }
             "memory" => all.extend(sizes::memory(summary).into_iter().chain(slopes::charts(data, summary))),
             "interference" => all.extend(heat::chart(summary)),

@@ -13,7 +13,7 @@ use crate::fmt;
 use crate::reference;
 use crate::stats::median::median;
 use crate::summary::{CellSummary, MetricSummary, Summary};
-use crate::words::{comma, find, named, say, tell};
+use crate::words::{comma, data as data_words, find, named, say, tell};
 
 /// The charts of a scenario whose headline is a duration; none for others.
 #[must_use]
@@ -210,7 +210,7 @@ fn inner(cell: &CellSummary) -> Vec<told::Step> {
         .steps
         .iter()
         .map(|step| told::Step {
-            name: fmt::clean(&step.name),
+            name: fmt::clean(&data_words(&step.name)),
             at: step.median.0,
             took: step.since.map_or(0.0, |since| since.0),
             since: step.since.map_or_else(|| "–".to_owned(), |since| fmt::quantity("ns", since.0, None)),

@@ -337,8 +337,8 @@ fn without_a_script_and_on_paper_everything_is_there() {
         "![...document.querySelectorAll('nav, button, .permalink, .menu')].some((e) => e.checkVisibility())",
     );
     // What folds a reason is opened, tables of every number are not: a sentence says where they are.
-    page.holds("document.querySelector('article .rules').getBoundingClientRect().height > 10");
-    page.holds("[...document.querySelectorAll('details.raw')].every((e) => e.querySelector('table').getBoundingClientRect().height === 0 && e.querySelector('.paper').checkVisibility())");
+    page.holds("document.querySelector('article .rules').checkVisibility()");
+    page.holds("[...document.querySelectorAll('details.raw')].every((e) => !e.querySelector('table').checkVisibility() && e.querySelector('.paper').checkVisibility())");
     let paper = page.call(
         "Page.printToPDF",
         &json!({"paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": true}),

@@ -167,6 +167,7 @@ impl Groups {
                 .map_err(|e| format!("cannot make {}: {e}", place.dir.display()))?;
             if groups.layout == Layout::V2 {
                 enable(&place.dir, &place.controllers)?;
+                keep_from_huge_pages(&place.dir)?;
             }
             if place.controllers.contains(&Controller::Memory) {
                 keep_from_swap(&place.dir, groups.layout)?;
@@ -320,6 +321,22 @@ fn keep_from_swap(dir: &Path, layout: Layout) -> Result<(), String> {
     }
 }
 
+/// Keeps what lies below from the huge pages that the host has set aside for others, which the limit on memory does not
+/// count (v2 only: v1 has a hierarchy of its own for them, which each instance would have to join).
+fn keep_from_huge_pages(dir: &Path) -> Result<(), String> {
+    let parent = dir.parent().unwrap_or(dir).join("cgroup.subtree_control");
+    // A host without the controller has no such pages, or nobody to count them.
+    let _ = write(&parent, "+hugetlb");
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("hugetlb.") && name.ends_with(".max") {
+            let file = entry.path();
+            write(&file, "0").map_err(|e| format!("write 0 to {}: {e}", file.display()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Sets a quota on the command's own group as well. The first quota on a host patches kernel code (a static key), the
 /// last one's removal patches it back: without this, every instance of an otherwise idle host would pay for both.
 fn hold_bandwidth(dir: &Path, layout: Layout) -> Result<(), String> {
@@ -433,6 +450,33 @@ mod tests {
         assert_eq!(part.words(), "memory and cpu through cgroup v1; not pids");
         assert_eq!(v1(&["memory"]).unwrap().words(), "memory through cgroup v1; not cpu, pids");
         assert_eq!(v1(&["cpu", "pids"]), None);
+    }
+
+    #[test]
+    fn what_the_limit_on_memory_does_not_count_is_not_to_be_had() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("group");
+        fs::create_dir(&dir).unwrap();
+        let files = [
+            "hugetlb.2MB.max",
+            "hugetlb.2MB.rsvd.max",
+            "hugetlb.1GB.max",
+            "hugetlb.2MB.events",
+            "memory.swap.max",
+        ];
+        for file in files {
+            fs::write(dir.join(file), "-").unwrap();
+        }
+        fs::write(parent.path().join("cgroup.subtree_control"), "").unwrap();
+        keep_from_huge_pages(&dir).unwrap();
+        keep_from_swap(&dir, Layout::V2).unwrap();
+        let texts = files.map(|file| fs::read_to_string(dir.join(file)).unwrap());
+        assert_eq!(texts, ["0", "0", "0", "-", "0"]);
+        let given = fs::read_to_string(parent.path().join("cgroup.subtree_control")).unwrap();
+        assert_eq!(given, "+hugetlb");
+        // Nothing of the kind is there to be kept from.
+        keep_from_huge_pages(&parent.path().join("none")).unwrap();
+        keep_from_swap(&parent.path().join("none"), Layout::V1).unwrap();
     }
 
     #[test]

@@ -7,9 +7,11 @@
 //! whose arguments decide are looked at more closely, behind the search.
 
 use libc::{
-    BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, EAFNOSUPPORT, ENOSYS, EPERM,
-    EPROTONOSUPPORT, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, sock_filter,
+    BPF_JEQ, BPF_JSET, EAFNOSUPPORT, ENOSYS, EPERM, EPROTONOSUPPORT, SECCOMP_RET_ALLOW,
+    SECCOMP_RET_KILL_PROCESS, sock_filter,
 };
+
+use super::search::{Op, To, any, give, jump, load, refuse, search};
 
 /// Numbers with their names: what is refused is the same for other container runtimes, which want names.
 macro_rules! calls {
@@ -131,14 +133,13 @@ const NEW_NAMESPACES: u32 = 0x7e02_0000;
 /// Families that a network namespace isolates and a program alone on its loopback has a use for. Any other makes the
 /// host's kernel load a module of that name, and some (vsock, algorithms, RDMA) know no namespaces.
 const FAMILIES: [i32; 3] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
-/// Protocols of those: the family's own, ICMP (the number that is also `PF_UNIX`), TCP, UDP and ICMPv6. Others are modules.
-const PROTOCOLS: [i32; 5] =
-    [0, libc::IPPROTO_ICMP, libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_ICMPV6];
+/// Protocols of those: the family's own (also as `PF_UNIX`, which is ICMP to the others), TCP and UDP. Others are modules.
+const PROTOCOLS: [i32; 4] = [0, libc::PF_UNIX, libc::IPPROTO_TCP, libc::IPPROTO_UDP];
 /// Of netlink the addresses and routes, which C libraries ask for. Others tell of the host: its devices come and go on one.
 const NETLINK: [i32; 1] = [libc::NETLINK_ROUTE];
-/// What `personality(2)` may be asked for: Linux, 32 bits, a 2.6 version, both, and which one it is. Others make memory
+/// What `personality(2)` may be asked for, beside which one it is: 32 bits and a 2.6 version, or neither. Others make memory
 /// executable that should not be, or map the page at zero.
-const PERSONALITIES: [i32; 5] = [0, 0x8, 0x2_0000, 0x2_0008, -1];
+const PERSONALITY: u32 = 0x2_0008;
 
 /// The names of what is refused.
 pub(crate) fn refused() -> impl Iterator<Item = &'static str> {
@@ -160,14 +161,14 @@ pub(crate) fn compile() -> Vec<sock_filter> {
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     Given(u32),
     Looked(Look),
 }
 
 /// Calls whose arguments decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
+pub(super) enum Look {
     Clone,
     Socket,
     Personality,
@@ -182,47 +183,37 @@ impl Look {
         (libc::SYS_personality, Self::Personality),
         (libc::SYS_prctl, Self::Prctl),
     ];
-    const CODES: [Self; 4] = [Self::Clone, Self::Socket, Self::Personality, Self::Prctl];
+    pub(super) const CODES: [Self; 4] = [Self::Clone, Self::Socket, Self::Personality, Self::Prctl];
 
     /// From the moment that the number is known to a verdict.
-    fn code(self) -> Vec<sock_filter> {
-        let allow = [give(SECCOMP_RET_ALLOW)];
+    pub(super) fn code(self) -> Vec<Op> {
+        use Op::{If, Load};
+        use To::{Give, Skip};
+        let (allow, refused) = (Give(SECCOMP_RET_ALLOW), Give(refuse(EPERM)));
         match self {
-            Self::Clone => vec![
-                load(FIRST_ARGUMENT),
-                jump(BPF_JSET, NEW_NAMESPACES, 1, 0),
-                give(SECCOMP_RET_ALLOW),
-                give(refuse(EPERM)),
-            ],
+            Self::Clone => vec![Load(FIRST_ARGUMENT), If(BPF_JSET, NEW_NAMESPACES, refused, allow)],
             Self::Socket => {
-                let netlink = among(THIRD_ARGUMENT, &NETLINK, &allow, EPROTONOSUPPORT);
-                let others = among(THIRD_ARGUMENT, &PROTOCOLS, &allow, EPROTONOSUPPORT);
-                let past = u8::try_from(netlink.len()).unwrap_or(u8::MAX);
-                let is_netlink = [load(FIRST_ARGUMENT), jump(BPF_JEQ, libc::AF_NETLINK as u32, 0, past)];
-                let families = among(FIRST_ARGUMENT, &FAMILIES, &others, EAFNOSUPPORT);
-                [&is_netlink[..], &netlink, &families].concat()
+                let protocols = any(&PROTOCOLS, allow, Give(refuse(EPROTONOSUPPORT)));
+                let families = any(&FAMILIES, Skip(0), Give(refuse(EAFNOSUPPORT)));
+                let others = [&families[..], &[Load(THIRD_ARGUMENT)], &protocols].concat();
+                let is_netlink = If(BPF_JEQ, libc::AF_NETLINK as u32, Skip(others.len()), Skip(0));
+                let netlink = any(&NETLINK, allow, Give(refuse(EPROTONOSUPPORT)));
+                [&[Load(FIRST_ARGUMENT), is_netlink], &others[..], &[Load(THIRD_ARGUMENT)], &netlink].concat()
             }
-            Self::Personality => among(FIRST_ARGUMENT, &PERSONALITIES, &allow, EPERM),
+            Self::Personality => vec![
+                Load(FIRST_ARGUMENT),
+                If(BPF_JSET, !PERSONALITY, Skip(0), allow),
+                If(BPF_JEQ, u32::MAX, allow, refused),
+            ],
             // The signal that ends the container with its harness stays what it is.
-            Self::Prctl => {
-                let deadly = among(SECOND_ARGUMENT, &[libc::SIGKILL], &allow, EPERM);
-                let is_it = [
-                    load(FIRST_ARGUMENT),
-                    jump(BPF_JEQ, libc::PR_SET_PDEATHSIG as u32, 1, 0),
-                    give(SECCOMP_RET_ALLOW),
-                ];
-                [&is_it[..], &deadly].concat()
-            }
+            Self::Prctl => vec![
+                Load(FIRST_ARGUMENT),
+                If(BPF_JEQ, libc::PR_SET_PDEATHSIG as u32, Skip(0), allow),
+                Load(SECOND_ARGUMENT),
+                If(BPF_JEQ, libc::SIGKILL as u32, allow, refused),
+            ],
         }
     }
-}
-
-/// `then`, if the argument is one of these; otherwise an error.
-fn among(argument: u32, values: &[i32], then: &[sock_filter], otherwise: i32) -> Vec<sock_filter> {
-    let to_then = (1..=u8::MAX).take(values.len()).rev();
-    let compared = values.iter().zip(to_then).map(|(value, skip)| jump(BPF_JEQ, *value as u32, skip, 0));
-    let ends = [give(refuse(otherwise))].into_iter().chain(then.iter().copied());
-    [load(argument)].into_iter().chain(compared).chain(ends).collect()
 }
 
 /// Where the fate changes: `(first number, fate)` in ascending order, from 0 on.
@@ -247,98 +238,14 @@ fn fate(n: u32) -> Fate {
     look.map_or(Fate::Given(SECCOMP_RET_ALLOW), |(_, look)| Fate::Looked(*look))
 }
 
-/// Verdicts at the end of the search, shared by all its branches: a shorter program is installed sooner.
-const VERDICTS: [u32; 3] =
-    [SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM as u32, SECCOMP_RET_ERRNO | ENOSYS as u32];
-
-/// Binary search over intervals. Every comparison is one jump: forward to a further comparison, to a verdict or to a look
-/// at the arguments.
-fn search(of: &[(u32, Fate)]) -> Vec<sock_filter> {
-    let mut nodes = Vec::new();
-    plant(of, &mut nodes);
-    let end = nodes.len();
-    let looks = Look::CODES.map(Look::code);
-    let place = |fate: Fate| match fate {
-        Fate::Given(verdict) => end + VERDICTS.iter().position(|v| *v == verdict).unwrap_or(1),
-        Fate::Looked(look) => {
-            let before = Look::CODES.iter().zip(&looks).take_while(|(other, _)| **other != look);
-            end + VERDICTS.len() + before.map(|(_, code)| code.len()).sum::<usize>()
-        }
-    };
-    let target = |at: usize, to: Target| {
-        let place = match to {
-            Target::Node(node) => node,
-            Target::Leaf(fate) => place(fate),
-        };
-        u8::try_from(place - at - 1).unwrap_or(u8::MAX)
-    };
-    let jumps = nodes.iter().enumerate();
-    let jumps =
-        jumps.map(|(at, node)| jump(BPF_JGE, node.from, target(at, node.above), target(at, node.below)));
-    jumps.chain(VERDICTS.into_iter().map(give)).chain(looks.iter().flatten().copied()).collect()
-}
-
-/// A comparison: numbers `from` on go one way, smaller ones the other.
-struct Node {
-    from: u32,
-    below: Target,
-    above: Target,
-}
-
-#[derive(Clone, Copy)]
-enum Target {
-    Node(usize),
-    Leaf(Fate),
-}
-
-fn plant(of: &[(u32, Fate)], nodes: &mut Vec<Node>) -> Target {
-    if let [(_, fate)] = of {
-        return Target::Leaf(*fate);
-    }
-    let (low, high) = of.split_at(balanced(of));
-    let at = nodes.len();
-    // The branches come after their node: jumps of classic BPF go forward only.
-    let open = Target::Node(at);
-    nodes.push(Node { from: high[0].0, below: open, above: open });
-    nodes[at].below = plant(low, nodes);
-    nodes[at].above = plant(high, nodes);
-    Target::Node(at)
-}
-
-/// Where to split so that about as many numbers lie on either side: the average path is short then, not the longest.
-fn balanced(of: &[(u32, Fate)]) -> usize {
-    let first = of[0].0;
-    let end = of[of.len() - 1].0 + 1;
-    let uneven = |at: &usize| (of[*at].0 - first).abs_diff(end - of[*at].0);
-    (1..of.len()).min_by_key(uneven).unwrap_or(1)
-}
-
-fn refuse(errno: i32) -> u32 {
-    SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap_or(0)
-}
-
 fn number(call: libc::c_long) -> u32 {
     u32::try_from(call).unwrap_or(u32::MAX)
 }
 
-const fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
-    sock_filter { code: code as u16, jt, jf, k }
-}
-
-const fn load(offset: u32) -> sock_filter {
-    instruction(BPF_LD | BPF_W | BPF_ABS, 0, 0, offset)
-}
-
-const fn jump(condition: u32, value: u32, yes: u8, no: u8) -> sock_filter {
-    instruction(BPF_JMP | condition | BPF_K, yes, no, value)
-}
-
-const fn give(verdict: u32) -> sock_filter {
-    instruction(BPF_RET | BPF_K, 0, 0, verdict)
-}
-
 #[cfg(test)]
 mod tests {
+    use libc::{BPF_ABS, BPF_JGE, BPF_K, BPF_LD, BPF_RET, BPF_W};
+
     use super::*;
 
     /// A classic-BPF interpreter for the few instructions used here.
@@ -431,7 +338,7 @@ mod tests {
                 for protocol in [0, 1, 2, 6, 15, 17, 33, 58, 132, 255, 262, -1] {
                     let expected = match family {
                         libc::AF_UNIX | libc::AF_INET | libc::AF_INET6 => match protocol {
-                            0 | 1 | 6 | 17 | 58 => SECCOMP_RET_ALLOW,
+                            0 | 1 | 6 | 17 => SECCOMP_RET_ALLOW,
                             _ => refuse(EPROTONOSUPPORT),
                         },
                         libc::AF_NETLINK if protocol == 0 => SECCOMP_RET_ALLOW,
@@ -447,10 +354,8 @@ mod tests {
 
     #[test]
     fn nobody_becomes_another_person_or_outlives_the_harness() {
-        for (persona, expected) in
-            [(0, SECCOMP_RET_ALLOW), (-1, SECCOMP_RET_ALLOW), (0x2_0008, SECCOMP_RET_ALLOW)]
-        {
-            assert_eq!(on(libc::SYS_personality, [persona, 0, 0]), expected);
+        for fine in [0, 0x8, 0x2_0000, 0x2_0008, -1] {
+            assert_eq!(on(libc::SYS_personality, [fine, 0, 0]), SECCOMP_RET_ALLOW);
         }
         for bad in [libc::READ_IMPLIES_EXEC, libc::MMAP_PAGE_ZERO, libc::ADDR_NO_RANDOMIZE, 1] {
             assert_eq!(on(libc::SYS_personality, [bad, 0, 0]), refuse(EPERM));

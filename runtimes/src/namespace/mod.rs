@@ -8,6 +8,7 @@ mod cgroup;
 mod filter;
 mod network;
 mod root;
+mod search;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};

@@ -19,7 +19,7 @@ pub(crate) use gate::{
 #[derive(Debug, Parser)]
 #[command(name = "isomark", version, propagate_version = true, disable_help_subcommand = true)]
 #[command(
-    after_help = "Start here:\n  isomark doctor        what can be measured on this host, and how to get the rest\n  isomark run           startup, memory, disk and throughput of every runtime, with a report\n\nExit codes: 0 fine, 1 internal error, 2 usage or bad input, 3 regression,\n4 nothing selected or compared, 5 inconclusive (if asked with --fail-on),\n6 required runtime unavailable or host unfit, 7 a payload answered wrongly, 130/143 interrupted"
+    after_help = "Start here:\n  isomark doctor        what can be measured on this host, and how to get the rest\n  isomark run           startup, memory, disk and throughput of every runtime, with a report\n\nExit codes: 0 fine, 1 internal error, 2 usage or bad input, 3 regression,\n4 nothing selected or compared, 5 inconclusive (if asked with --fail-on),\n6 required runtime unavailable or host unfit, 7 a payload answered wrongly, 129/130/143 interrupted"
 )]
 pub(crate) struct Cli {
     /// What to do.

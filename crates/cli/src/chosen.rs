@@ -53,12 +53,6 @@ impl<'s> Chosen<'s> {
         Self::of(shelf, &names.iter().filter(|name| !is_floor(name)).cloned().collect::<Vec<_>>())
     }
 
-    /// Whether one of them is a tool of the catalogue: its instances may have other parents than this command.
-    pub(crate) fn has_tools(&self, shelf: &Shelf<'_>) -> bool {
-        let all = self.runtimes.iter().map(|r| r.name().split(['@', '{']).next().unwrap_or_default());
-        all.into_iter().any(|name| shelf.verified(name).is_some())
-    }
-
     /// Those whose stanza nobody has tried.
     pub(crate) fn unverified(&self, shelf: &Shelf<'_>) -> Vec<&str> {
         let name = |r: &dyn Runtime| r.name().split(['@', '{']).next().unwrap_or_default().to_owned();

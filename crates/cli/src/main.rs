@@ -26,6 +26,7 @@ mod spec;
 mod verb;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use isomark_core::Shortage;
@@ -34,6 +35,8 @@ use args::{Cli, Verb};
 
 fn main() -> ExitCode {
     fault::watch();
+    // Past a limit on the size of files (setrlimit(2)) a write is to fail, and not to end this process.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let cli = Cli::parse();
     let done = fault::guarded(std::panic::AssertUnwindSafe(|| carry_out(&cli.verb)));
     let done = done.unwrap_or_else(|fault| Err(fault.into()));

@@ -152,9 +152,10 @@ pub(crate) fn carry_out(
     };
     let work = std::panic::AssertUnwindSafe(|| isomark_engine::run(&setup, interrupt, &mut sink));
     let end = fault::guarded(work);
-    sink.finish();
+    let stored = sink.finish();
     let again = again(prepared);
-    let end = end.map_err(anyhow::Error::from).and_then(|end| end.map_err(Into::into));
+    let end = end.map_err(anyhow::Error::from);
+    let end = end.and_then(|end| end.and_then(|end| stored.map(|()| end)).map_err(Into::into));
     let end =
         end.with_context(|| format!("what was measured is kept; mend the cause and go on with {again}"))?;
     if let Some((count, first)) = &sink.short {

@@ -31,8 +31,8 @@ impl Place {
         Ok(Self { place, guard: RefCell::new(None) })
     }
 
-    /// Puts a guard beside this command, for runtimes whose instances do not die with it: what a daemon or a shim started
-    /// has another parent. It sleeps on a pipe that ends with this command, however that dies, and settles then.
+    /// Puts a guard beside this command, which settles however it dies: what a daemon or a shim started has another parent
+    /// and does not die with it, and groups and files never do. It sleeps on a pipe that ends with this command.
     pub(crate) fn guard(&self) -> Result<()> {
         // This very program, whatever became of its file.
         let mut command = Command::new("/proc/self/exe");

@@ -37,9 +37,13 @@ impl Progress {
         Self { writer, bar, precision, wrong: false, damaged: None, failed: 0, short: None }
     }
 
-    /// Takes the bar away.
-    pub(crate) fn finish(&self) {
+    /// Takes the bar away, and brings what was measured to the disk.
+    ///
+    /// # Errors
+    /// What the host refused.
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
         self.bar.finish_and_clear();
+        self.writer.sync()
     }
 }
 

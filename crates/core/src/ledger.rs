@@ -7,9 +7,10 @@
 //! directory stands for every instance's, a command's cgroup for its children, an engine's directory for its images and
 //! containers. So nothing is written while a trial runs, but by the scenarios that plant things outside of what is timed.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -20,13 +21,15 @@ pub const FILE: &str = "ledger";
 pub const RUN: &str = "run";
 /// First word of the head of each command's lines.
 const HEAD: &str = "isomark.ledger/1";
-/// Largest ledger that is read, in bytes: files can be wrong.
-const MAX: u64 = 16 << 20;
+/// What ends a line that a full disk or a loss of power has cut short, once another follows it.
+const CUT: &str = " (cut short)";
+/// Largest ledger that is read, in bytes: files can be wrong. A scenario that plants canaries writes some 400 bytes a trial.
+const MAX: u64 = 256 << 20;
 
 /// Something that was noted and not struck off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// `directory`, `process`, `cgroup`, `mount`, `queue`, `tracing` or `engine`.
+    /// `directory`, `process`, `cgroup`, `way`, `mount`, `queue`, `tracing` or `engine`.
     pub kind: String,
     /// Path or name.
     pub object: String,
@@ -39,7 +42,7 @@ pub struct Entry {
 pub fn begin(site: &Path, tag: &str) -> Result<File, Error> {
     let fail = |e| failed(site, e);
     let mut file = grow(&site.join(FILE)).map_err(fail)?;
-    file.write_all(format!("{HEAD} {tag} boot {}\n", boot()).as_bytes()).map_err(fail)?;
+    append(&mut file, &format!("{HEAD} {tag} boot {}\n", boot())).map_err(fail)?;
     Ok(file)
 }
 
@@ -65,7 +68,7 @@ fn add(site: &Path, sign: char, kind: &str, object: &str) -> Result<(), Error> {
     }
     let line = format!("{sign} {kind} {object}\n");
     let write = |path: PathBuf| {
-        let written = grow(&path).and_then(|mut file| file.write_all(line.as_bytes()));
+        let written = grow(&path).and_then(|mut file| append(&mut file, &line));
         written.map_err(|e| failed(path.parent().unwrap_or(&path), e))
     };
     write(site.join(FILE))?;
@@ -79,10 +82,7 @@ fn add(site: &Path, sign: char, kind: &str, object: &str) -> Result<(), Error> {
 pub fn follow(site: &Path, run: &Path) -> Result<(), Error> {
     let fail = |e| failed(run, e);
     let run = run.canonicalize().map_err(fail)?;
-    let path = run.join(FILE);
-    let torn = read(&run).bytes().last().is_some_and(|last| last != b'\n');
-    let so_far = format!("{}{}", if torn { "\n" } else { "" }, read(site));
-    grow(&path).and_then(|mut file| file.write_all(so_far.as_bytes())).map_err(fail)?;
+    grow(&run.join(FILE)).and_then(|mut file| append(&mut file, &read(site))).map_err(fail)?;
     std::os::unix::fs::symlink(&run, site.join(RUN)).map_err(|e| failed(site, e))
 }
 
@@ -102,21 +102,24 @@ pub fn read(dir: &Path) -> String {
 }
 
 /// What a ledger's text has open, in the order in which it was noted. A last line without its end was not written in
-/// whole, so its object was never made.
+/// whole, so its object was never made; nor was that of a line which is told to be cut short.
 #[must_use]
 pub fn open_entries(text: &str) -> Vec<Entry> {
-    let mut open: Vec<Entry> = Vec::new();
-    for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
-        let (sign, rest) = line.split_at_checked(2).unwrap_or((line, ""));
-        let Some((kind, object)) = rest.split_once(' ') else { continue };
-        let entry = Entry { kind: kind.to_owned(), object: object.to_owned() };
+    let mut open = BTreeMap::new();
+    for (at, line) in text.split_inclusive('\n').enumerate() {
+        let whole = line.strip_suffix('\n').filter(|line| !line.ends_with(CUT));
+        let Some((sign, rest)) = whole.and_then(|line| line.split_at_checked(2)) else { continue };
+        let Some(entry) = rest.split_once(' ') else { continue };
         match sign {
-            "+ " if !open.contains(&entry) => open.push(entry),
-            "- " => open.retain(|other| *other != entry),
+            "+ " => drop(open.entry(entry).or_insert(at)),
+            "- " => drop(open.remove(&entry)),
             _ => {}
         }
     }
-    open
+    let mut open = open.into_iter().collect::<Vec<_>>();
+    open.sort_unstable_by_key(|(_, at)| *at);
+    let entry = |(kind, object): (&str, &str)| Entry { kind: kind.to_owned(), object: object.to_owned() };
+    open.into_iter().map(|(found, _)| entry(found)).collect()
 }
 
 /// Whether the ledger was begun in this boot of the machine: pids and start times begin anew with the next.
@@ -136,7 +139,17 @@ const OWN: i32 = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
 
 /// Open to append.
 fn grow(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).custom_flags(OWN).open(path)
+    OpenOptions::new().create(true).read(true).append(true).custom_flags(OWN).open(path)
+}
+
+/// Appends in one write. A line that was cut short stays alone: what follows is no part of it.
+fn append(file: &mut File, text: &str) -> io::Result<()> {
+    let mut last = [b'\n'];
+    if let Some(at) = file.metadata()?.len().checked_sub(1) {
+        file.read_exact_at(&mut last, at)?;
+    }
+    let apart = if last == *b"\n" { [""; 2] } else { [CUT, "\n"] };
+    file.write_all([apart.concat().as_str(), text].concat().as_bytes())
 }
 
 fn failed(dir: &Path, e: io::Error) -> Error {
@@ -165,6 +178,32 @@ mod tests {
             let wanted = wanted.iter().map(|(kind, object)| entry(kind, object)).collect::<Vec<_>>();
             assert_eq!(open_entries(text), wanted, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_does_not_take_the_next_one_along() {
+        let site = tempfile::tempdir().unwrap();
+        drop(begin(site.path(), "1-2-0").unwrap());
+        for torn in ["+ cgroup /to", "\0\0\0", "+ cgroup /\u{fffd}"] {
+            grow(&site.path().join(FILE)).unwrap().write_all(torn.as_bytes()).unwrap();
+            note(site.path(), "mount", torn.trim_matches('\0')).unwrap();
+            let open = open_entries(&read(site.path()));
+            assert_eq!(open.last(), Some(&entry("mount", torn.trim_matches('\0'))), "{open:?}");
+            assert!(open.iter().all(|entry| entry.kind == "mount"), "{open:?}");
+            assert!(is_of_this_boot(&read(site.path())));
+        }
+    }
+
+    #[test]
+    fn a_ledger_of_many_runs_is_read_to_its_end() {
+        let site = tempfile::tempdir().unwrap();
+        let mut text = (0..300_000).map(|n| format!("+ mount /{n}\n")).collect::<String>();
+        (1..300_000).for_each(|n| text.push_str(&format!("- mount /{n}\n")));
+        text.push_str(&"+ queue /q\n- queue /q\n".repeat(1_000_000));
+        text.push_str("+ cgroup /last\n");
+        assert!(text.len() > 16 << 20);
+        fs::write(site.path().join(FILE), text).unwrap();
+        assert_eq!(open_entries(&read(site.path())), [entry("mount", "/0"), entry("cgroup", "/last")]);
     }
 
     #[test]

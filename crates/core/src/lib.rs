@@ -26,6 +26,7 @@ pub mod features;
 pub mod image;
 pub mod ledger;
 pub mod metric;
+pub mod mounts;
 pub mod nearest;
 pub mod params;
 pub mod partition;

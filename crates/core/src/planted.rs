@@ -3,14 +3,15 @@
 //!
 //! Only what carries our name is ever touched: a mount below a site, a message queue named as a canary.
 
-use std::fs;
 use std::path::Path;
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 
 use crate::error::Error;
 pub use crate::ledger::note;
 use crate::ledger::strike;
+use crate::mounts;
+pub use crate::mounts::is_mounted;
 use crate::payload::canary::PREFIX;
 
 /// Mounts a small file system in memory on a directory below a site.
@@ -24,21 +25,7 @@ pub fn plant_mount(site: &Path, at: &Path) -> Result<(), Error> {
         .map_err(|e| Error::os(format!("mount tmpfs on {}", at.display()), e))
 }
 
-/// Whether something is mounted there.
-#[must_use]
-pub fn is_mounted(at: &Path) -> bool {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    mounts.lines().any(|line| line.split(' ').nth(1).is_some_and(|path| Path::new(&unescaped(path)) == at))
-}
-
-/// Blanks, backslashes and what begins a comment are written in octal there (proc(5), getmntent(3)).
-pub(crate) fn unescaped(path: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\")]
-        .iter()
-        .fold(path.to_owned(), |path, (code, letter)| path.replace(code, letter))
-}
-
-/// Unmounts what is mounted there and strikes it off; nothing mounted is no error.
+/// Unmounts what is mounted there, and on top of it, and strikes it off; nothing mounted is no error.
 ///
 /// # Errors
 /// If the kernel refuses.
@@ -46,7 +33,7 @@ pub fn take_mount(site: &Path, at: &Path) -> Result<(), Error> {
     if !is_mounted(at) {
         return Ok(());
     }
-    umount2(at, MntFlags::MNT_DETACH).map_err(|e| Error::os(format!("unmount {}", at.display()), e))?;
+    mounts::take_off(at)?;
     strike(site, "mount", &at.display().to_string())
 }
 
@@ -70,7 +57,7 @@ mod tests {
     fn a_mount_is_noted_before_it_is_made_and_taken_away_once() {
         let site = tempfile::tempdir().unwrap();
         let at = site.path().join("a b");
-        fs::create_dir(&at).unwrap();
+        std::fs::create_dir(&at).unwrap();
         let mounted = plant_mount(site.path(), &at);
         let open = || crate::ledger::open_entries(&crate::ledger::read(site.path()));
         assert_eq!(open()[0].object, at.display().to_string());
@@ -78,6 +65,7 @@ mod tests {
             eprintln!("SKIPPED mounting: {}", why.chain());
             return;
         }
+        plant_mount(site.path(), &at).unwrap();
         assert!(is_mounted(&at));
         take_mount(site.path(), &at).unwrap();
         take_mount(site.path(), &at).unwrap();

@@ -18,13 +18,15 @@ pub enum Shortage {
     Descriptors,
     /// Room on a file system.
     Room,
+    /// Room in one file: a limit on the size of files.
+    Size,
     /// The right to write to a file system.
     Writing,
 }
 
 /// Each with the error numbers that mean it, and with what strerror(3) calls these, glibc's and musl's: tools and VMMs tell
 /// words, and isomark's own VMM is linked with musl.
-const KNOWN: [(Shortage, &[Errno], &[&str]); 5] = [
+const KNOWN: [(Shortage, &[Errno], &[&str]); 6] = [
     (Shortage::Memory, &[Errno::ENOMEM], &["cannot allocate memory", "out of memory"]),
     // clone(2), pthread_create(3) and execve(2); nothing that isomark waits for is read without waiting for it.
     (Shortage::Tasks, &[Errno::EAGAIN], &["resource temporarily unavailable"]),
@@ -34,6 +36,7 @@ const KNOWN: [(Shortage, &[Errno], &[&str]); 5] = [
         &["too many open files", "no file descriptors available"],
     ),
     (Shortage::Room, &[Errno::ENOSPC, Errno::EDQUOT], &["no space left on device", "quota exceeded"]),
+    (Shortage::Size, &[Errno::EFBIG], &["file too large"]),
     (Shortage::Writing, &[Errno::EROFS], &["read-only file system"]),
 ];
 
@@ -68,6 +71,7 @@ impl Shortage {
             Self::Tasks => "processes and threads that may be started",
             Self::Descriptors => "open files that may be had",
             Self::Room => "room on a file system",
+            Self::Size => "room in a file, whose size is limited",
             Self::Writing => "a file system that can be written to",
         }
     }
@@ -83,6 +87,7 @@ impl Shortage {
                 "end what else runs, or raise the limit on tasks (pids.max of the group that isomark runs in, ulimit -u)"
             }
             Self::Descriptors => "raise the limit on open files (ulimit -n, fs.file-max)",
+            Self::Size => "raise the limit on the size of files (ulimit -f)",
             Self::Room => "make room where the message says, or name another place (--out, ISOMARK_STATE)",
             Self::Writing => {
                 "make the file system writable again, or name another place (--out, ISOMARK_STATE)"

@@ -1,7 +1,8 @@
 //! Results on disk: one folder per run.
 //!
 //! `run.json` is written before the first sample and never again; `samples.jsonl` and `blocks.jsonl` only grow,
-//! one flushed line at a time. A folder cut short by a crash is a valid, shorter run: a torn last line is dropped
+//! one line in one write at a time. A loss of power finds `run.json` on the disk from the start, and of what grows it takes at
+//! most the last seconds ([`SYNC`]). A folder cut short by a crash is a valid, shorter run: a torn last line is dropped
 //! on reading and cut off before the file grows again. Everything derived is replaced as a whole or not at all. A folder
 //! may come from elsewhere: its files are read up to a bound, and nothing in it leads out of it.
 
@@ -10,6 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 use serde::Serialize;
@@ -64,7 +66,11 @@ impl Folder {
         for name in ["samples.jsonl", "blocks.jsonl"] {
             anew(&folder.path(name)).map_err(|e| Error::os(format!("create {name}"), e))?;
         }
-        folder.replace("run.json", &pretty(run)?)?;
+        folder.replaced("run.json", &pretty(run)?, true)?;
+        // Names are on the disk when their directory is (fsync(2)); not every file system can be asked for it.
+        for dir in [Some(dir), dir.parent()].into_iter().flatten() {
+            let _ = File::open(dir).and_then(|dir| dir.sync_all());
+        }
         Ok(folder)
     }
 
@@ -133,7 +139,8 @@ impl Folder {
     /// # Errors
     /// What the host refused.
     pub fn append(&self) -> Result<Writer, Error> {
-        Ok(Writer { samples: grow(&self.path("samples.jsonl"))?, blocks: grow(&self.path("blocks.jsonl"))? })
+        let (samples, blocks) = (grow(&self.path("samples.jsonl"))?, grow(&self.path("blocks.jsonl"))?);
+        Ok(Writer { samples, blocks, next_sync: Instant::now() + SYNC })
     }
 
     /// Replaces a derived file as a whole: a reader sees the old or the new one, never a part.
@@ -141,13 +148,18 @@ impl Folder {
     /// # Errors
     /// What the host refused; the old file stays then.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.replaced(name, bytes, false)
+    }
+
+    /// The same; what is `kept` is on the disk before it has its name: what is derived can be made again.
+    fn replaced(&self, name: &str, bytes: &[u8], kept: bool) -> Result<(), Error> {
         let path = self.path(name);
         let fail = |e: io::Error| Error::os(format!("write {}", path.display()), e);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(fail)?;
             self.holds(parent)?;
         }
-        put(&path, &path.with_extension("part"), bytes).map_err(fail)
+        written(&path, &path.with_extension("part"), bytes, kept).map_err(fail)
     }
 
     /// Takes away those files of a directory of it that `stale` says are of no use any more. A directory that is not there
@@ -174,11 +186,17 @@ impl Folder {
     }
 }
 
+/// Between two moments at which what has grown is brought to the disk: what a loss of power can take.
+pub const SYNC: Duration = Duration::from_secs(10);
+/// A slow disk takes no more than this part of a run's time.
+const SHARE: u32 = 20;
+
 /// The two files of a run that grow.
 #[derive(Debug)]
 pub struct Writer {
     samples: File,
     blocks: File,
+    next_sync: Instant,
 }
 
 impl Writer {
@@ -187,7 +205,25 @@ impl Writer {
     /// # Errors
     /// What the host refused (a full disk, say).
     pub fn sample(&mut self, sample: &Sample) -> Result<(), Error> {
-        append(&mut self.samples, sample, "samples.jsonl")
+        append(&mut self.samples, sample, "samples.jsonl")?;
+        if Instant::now() < self.next_sync {
+            return Ok(());
+        }
+        let began = Instant::now();
+        self.sync()?;
+        self.next_sync = Instant::now() + SYNC.max(began.elapsed() * SHARE);
+        Ok(())
+    }
+
+    /// Brings what has grown to the disk.
+    ///
+    /// # Errors
+    /// What the host refused: on some file systems a full disk shows only here.
+    pub fn sync(&mut self) -> Result<(), Error> {
+        let sync =
+            |file: &File, name: &str| file.sync_data().map_err(|e| Error::os(format!("store {name}"), e));
+        sync(&self.samples, "samples.jsonl")?;
+        sync(&self.blocks, "blocks.jsonl")
     }
 
     /// Appends one block in one write.
@@ -230,8 +266,17 @@ fn anew(path: &Path) -> io::Result<File> {
 /// # Errors
 /// What the host refused; the old file stays then.
 pub fn put(path: &Path, part: &Path, bytes: &[u8]) -> io::Result<()> {
+    written(path, part, bytes, false)
+}
+
+/// The same; what is `kept` is on the disk before it has its name.
+fn written(path: &Path, part: &Path, bytes: &[u8], kept: bool) -> io::Result<()> {
     let write = || {
-        anew(part)?.write_all(bytes)?;
+        let mut file = anew(part)?;
+        file.write_all(bytes)?;
+        if kept {
+            file.sync_all()?;
+        }
         fs::rename(part, path)
     };
     write().inspect_err(|_| {

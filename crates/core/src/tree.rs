@@ -6,10 +6,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use nix::mount::{MntFlags, umount2};
-
 use crate::error::Error;
-use crate::planted::unescaped;
+pub use crate::mounts::take_off as detach_mounts;
 
 /// Levels of a tree that is removed at once: each takes a descriptor.
 const DEPTH: usize = 64;
@@ -74,19 +72,14 @@ fn brought_up(path: &Path, top: &Path, number: &mut u64) -> Option<PathBuf> {
     None
 }
 
-/// Detaches what is mounted below `dir`: a removal would go on in it, and what is mounted may be any directory of the host.
+/// Takes off what is mounted below a directory and removes it with everything in it: a removal would go on in a mount, and
+/// what is mounted may be any directory of the host.
 ///
 /// # Errors
-/// If the kernel refuses; the directory must not be removed then.
-pub fn detach_mounts(dir: &Path) -> Result<(), Error> {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let paths = mounts.lines().filter_map(|line| Some(PathBuf::from(unescaped(line.split(' ').nth(1)?))));
-    let mut below: Vec<PathBuf> = paths.filter(|path| path.starts_with(dir) && path != dir).collect();
-    // The last one lies on top.
-    below.reverse();
-    below.iter().try_for_each(|at| {
-        umount2(at, MntFlags::MNT_DETACH).map_err(|e| Error::os(format!("unmount {}", at.display()), e))
-    })
+/// What could not be unmounted (nothing is removed then) or removed.
+pub fn take_tree(dir: &Path) -> Result<(), Error> {
+    detach_mounts(dir)?;
+    remove_tree(dir)
 }
 
 #[cfg(test)]

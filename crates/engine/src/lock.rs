@@ -119,11 +119,32 @@ fn create(path: &Path, flags: i32) -> io::Result<File> {
 }
 
 fn words(file: File) -> String {
+    let stopped = holder(&file).filter(|pid| is_stopped(*pid));
+    let stopped =
+        stopped.map_or_else(String::new, |pid| format!("; it is stopped: kill -CONT {pid} lets it go on"));
     let mut bytes = Vec::new();
     let _ = file.take(MAX).read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes);
     let plain = text.trim().chars().filter(|c| !c.is_control()).take(1000).collect::<String>();
-    if plain.is_empty() { "it has not said who it is".into() } else { plain }
+    let plain = if plain.is_empty() { "it has not said who it is" } else { plain.as_str() };
+    format!("{plain}{stopped}")
+}
+
+/// The process that holds a lock, by the kernel's own word (proc_locks(5)): in the file anybody could have written another.
+fn holder(file: &File) -> Option<i32> {
+    let meta = file.metadata().ok()?;
+    let (major, minor) = (nix::sys::stat::major(meta.dev()), nix::sys::stat::minor(meta.dev()));
+    let of = format!("{major:02x}:{minor:02x}:{}", meta.ino());
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let all = locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let mut held = all.filter(|words| words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&of.as_str()));
+    held.find_map(|words| words.get(4)?.parse().ok())
+}
+
+/// Whether a process was stopped by a signal: field 3 of `/proc/PID/stat` (proc_pid_stat(5)).
+fn is_stopped(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
 }
 
 #[cfg(test)]
@@ -144,6 +165,27 @@ mod tests {
         drop(first);
         drop(Lock::take(&path).unwrap());
         assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_holder_that_is_stopped_is_told_with_what_wakes_it() {
+        use nix::sys::signal::{Signal, kill};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(NAME);
+        let _held = Lock::take(&path).unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(holder(&File::open(&path).unwrap()), Some(own));
+        assert_eq!(holder(&File::open("/proc/self/exe").unwrap()), None);
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let before = is_stopped(pid);
+        kill(nix::unistd::Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+        while !is_stopped(pid) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!before && !is_stopped(pid) && !is_stopped(own));
     }
 
     #[test]

@@ -232,8 +232,15 @@ impl<'a> Loop<'a> {
             }
             let plan = &self.setup.cells[*cell];
             sink.on(Event::Next(self.done, self.total, plan))?;
-            let began = Instant::now();
-            let sample = self.seen.check(plan, trial(self.setup, *cell, round));
+            let mut began = Instant::now();
+            let _ = self.interrupt.has_resumed();
+            let mut sample = trial(self.setup, *cell, round);
+            // Who was stopped in the middle of it has measured for how long.
+            while self.interrupt.has_resumed() && self.interrupt.signal().is_none() {
+                began = Instant::now();
+                sample = trial(self.setup, *cell, round);
+            }
+            let sample = self.seen.check(plan, sample);
             allot.took(*cell, began.elapsed().as_secs_f64(), round.warmup);
             if let Some(signal) = self.interrupt.signal() {
                 // The trial under way may have been disturbed by the same signal: it is run again on resuming.

@@ -6,14 +6,15 @@
 
 mod stragglers;
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use isomark_core::ledger::{self, Entry};
-use isomark_core::site::{is_alive, is_tag};
-use isomark_core::tree::{detach_mounts, remove_tree};
+use isomark_core::site::{is_alive, is_tag, take_tree};
 use isomark_core::{Error, planted, tracer};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
@@ -88,11 +89,18 @@ const CALM: u32 = 5;
 /// What a site holds while it is being settled.
 const SETTLING: &str = "settling";
 
-/// The lock on the ledger of a dead site; none is needed where there is no ledger (it was killed while it made one). Who
-/// comes second waits, so that nothing is left when it goes on.
+/// The lock on the ledger of a dead site. Who comes second waits, so that nothing is left when it goes on.
 fn hold(site: &Path, dry: bool) -> Result<Option<Flock<File>>, ()> {
     let until = Instant::now() + PATIENCE;
-    let Ok(mut file) = File::open(site.join(ledger::FILE)) else { return Ok(None) };
+    let mut open = OpenOptions::new();
+    open.read(true).custom_flags(nix::libc::O_NOFOLLOW);
+    if !dry {
+        // Its command was killed before it made one, or is about to make one where our /proc does not show it: that one finds
+        // ours, sees that it is locked, and makes itself another site.
+        open.append(true).create(true);
+    }
+    // None is to be had on a file system that is read-only: then nothing is taken away there either.
+    let Ok(mut file) = open.open(site.join(ledger::FILE)) else { return Ok(None) };
     // Its mark stands a moment after the lock.
     let mut looks = 0;
     loop {
@@ -159,11 +167,17 @@ impl Settling<'_> {
         // Who still runs could make more; the directory holds the ledger and goes last.
         open.sort_by_key(|entry| match entry.kind.as_str() {
             "process" => 0,
-            "engine" => 2,
+            "way" | "engine" => 2,
             "directory" => 3,
             _ => 1,
         });
         let before = self.report.stuck.len();
+        if !self.dry {
+            // Nobody in a frozen group of v1 can die (kernel's cgroup-v1/freezer-subsystem.rst).
+            let groups =
+                open.iter().filter(|entry| entry.kind == "cgroup").map(|entry| Path::new(&entry.object));
+            groups.filter(|group| self.carries_our_name(group)).for_each(thaw);
+        }
         open.iter().filter(|entry| entry.kind != "directory").for_each(|entry| self.one(entry));
         if self.report.stuck.len() == before {
             self.directory();
@@ -175,6 +189,7 @@ impl Settling<'_> {
         let done = match entry.kind.as_str() {
             "process" => self.processes(),
             "cgroup" => self.group(Path::new(object)),
+            "way" => self.way(Path::new(object)),
             "mount" => self.mount(Path::new(object)),
             "tracing" => self.tracing(Path::new(object)),
             "queue" => self.queue(object),
@@ -202,14 +217,19 @@ impl Settling<'_> {
     /// engine that is ended while it starts a container leaves such behind; so it is looked until nobody is seen in a row.
     fn processes(&mut self) -> Result<(), String> {
         let until = Instant::now() + PATIENCE;
-        let mut calm = 0;
+        let (mut calm, mut stuck) = (0, BTreeSet::new());
         while calm < CALM {
             calm += 1;
             for found in stragglers::of(self.dir, self.tag) {
+                // Who does not end is no reason to let the others live.
+                if stuck.contains(&found.words()) {
+                    continue;
+                }
                 calm = 0;
-                self.tell("process", &found.words());
-                if !self.dry && !found.end() {
-                    return Err(format!("process {} does not end", found.words()));
+                if self.dry || found.end() {
+                    self.tell("process", &found.words());
+                } else {
+                    stuck.insert(found.words());
                 }
             }
             if self.dry {
@@ -220,18 +240,38 @@ impl Settling<'_> {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        Ok(())
+        let stuck = stuck.into_iter().collect::<Vec<_>>().join(", ");
+        if stuck.is_empty() { Ok(()) } else { Err(format!("does not end: process {stuck}")) }
     }
 
     fn group(&mut self, group: &Path) -> Result<(), String> {
         if !self.carries_our_name(group) || !group.is_dir() {
             return Ok(());
         }
-        self.tell("cgroup", &group.display().to_string());
         if !self.dry {
             remove_group(group);
         }
-        if self.dry || !group.exists() { Ok(()) } else { Err(format!("cgroup {} is busy", group.display())) }
+        if self.dry || !group.exists() {
+            self.tell("cgroup", &group.display().to_string());
+            return Ok(());
+        }
+        let who = members(group).into_iter().map(|pid| pid.to_string()).collect::<Vec<_>>().join(", ");
+        let who = if who.is_empty() { who } else { format!(": in it is process {who}") };
+        Err(format!("cgroup {} is busy{who}", group.display()))
+    }
+
+    /// A group that was made on the way to ours, and is nobody's by its name: it goes if it is empty, and stays if others have
+    /// come to use it.
+    fn way(&mut self, group: &Path) -> Result<(), String> {
+        use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
+        let kind = statfs(group).map(|told| told.filesystem_type());
+        if !kind.is_ok_and(|kind| kind == CGROUP_SUPER_MAGIC || kind == CGROUP2_SUPER_MAGIC) {
+            return Ok(());
+        }
+        if self.dry || fs::remove_dir(group).is_ok() {
+            self.tell("cgroup", &group.display().to_string());
+        }
+        Ok(())
     }
 
     /// Canaries that outlived who planted them. Mounts go before the directory does, or its removal would empty them.
@@ -241,8 +281,11 @@ impl Settling<'_> {
         if !inside || !planted::is_mounted(at) {
             return Ok(());
         }
+        if !self.dry {
+            planted::take_mount(self.dir, at).map_err(|e| e.chain())?;
+        }
         self.tell("mount", &at.display().to_string());
-        if self.dry { Ok(()) } else { planted::take_mount(self.dir, at).map_err(|e| e.chain()) }
+        Ok(())
     }
 
     /// A trace instance carries our name, as a group does.
@@ -250,8 +293,11 @@ impl Settling<'_> {
         if !self.carries_our_name(at) || !at.is_dir() {
             return Ok(());
         }
+        if !self.dry && !tracer::take(at) {
+            return Err(format!("{} cannot be removed", at.display()));
+        }
         self.tell("trace instance", &at.display().to_string());
-        if self.dry || tracer::take(at) { Ok(()) } else { Err(format!("{} cannot be removed", at.display())) }
+        Ok(())
     }
 
     fn queue(&mut self, name: &str) -> Result<(), String> {
@@ -267,24 +313,48 @@ impl Settling<'_> {
             return;
         }
         let name = self.dir.display().to_string();
-        self.tell("directory", &name);
         if self.dry {
-            return;
+            return self.tell("directory", &name);
         }
         let run = ledger::folder(self.dir);
-        match detach_mounts(self.dir).and_then(|()| remove_tree(self.dir)) {
-            Ok(()) => drop(run.map(|run| ledger::strike(&run, "directory", &name))),
+        match take_tree(self.dir) {
+            Ok(()) => {
+                self.tell("directory", &name);
+                drop(run.map(|run| ledger::strike(&run, "directory", &name)));
+            }
             Err(why) => self.report.stuck.push(why.chain()),
         }
     }
 }
 
+/// Lets the processes of a group and of those below it go on, so that they can be ended: from the top, for a group below a
+/// frozen one stays frozen.
+fn thaw(group: &Path) {
+    for (file, word) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+        // Never made where there is none: it need not be a group at all.
+        if let Ok(mut file) = OpenOptions::new().write(true).open(group.join(file)) {
+            let _ = file.write_all(word.as_bytes());
+        }
+    }
+    children(group).iter().for_each(|child| thaw(child));
+}
+
+fn children(group: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(group).into_iter().flatten().flatten();
+    let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    dirs.map(|entry| entry.path()).collect()
+}
+
+/// Who is in a group and in those below it.
+fn members(group: &Path) -> BTreeSet<i32> {
+    let own = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    let own = own.lines().filter_map(|line| line.parse().ok()).collect::<Vec<_>>();
+    own.into_iter().chain(children(group).iter().flat_map(|child| members(child))).collect()
+}
+
 /// Removes a group and its children, ending what is still in them.
 fn remove_group(group: &Path) {
-    let children = fs::read_dir(group).into_iter().flatten().flatten();
-    for child in children.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        remove_group(&child.path());
-    }
+    children(group).iter().for_each(|child| remove_group(child));
     for _ in 0..100 {
         match fs::remove_dir(group) {
             Err(e) if e.kind() != ErrorKind::NotFound => {
@@ -297,11 +367,12 @@ fn remove_group(group: &Path) {
 }
 
 fn end_members(group: &Path) {
-    if fs::write(group.join("cgroup.kill"), "1").is_ok() {
+    // Only the file that the kernel made: it need not be a group at all.
+    let kill_all = OpenOptions::new().write(true).open(group.join("cgroup.kill"));
+    if kill_all.and_then(|mut file| file.write_all(b"1")).is_ok() {
         return;
     }
-    let pids = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-    for pid in pids.lines().filter_map(|line| line.parse().ok()) {
+    for pid in members(group) {
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
 }
@@ -360,6 +431,67 @@ mod tests {
         assert!(report.stuck.is_empty() && !left && !dead.exists(), "{report:?}");
     }
 
+    /// A group of the dead command in v1's freezer or in v2; removed with the test.
+    fn group_that_freezes(tag: &str) -> Option<(PathBuf, [&'static str; 2])> {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        let mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).collect::<Vec<_>>();
+        let freezer =
+            mounts.iter().find(|m| m[2] == "cgroup" && m[3].split(',').any(|name| name == "freezer"));
+        let (mount, how) = match freezer {
+            Some(v1) => (v1[1], ["freezer.state", "FROZEN"]),
+            None => (mounts.iter().find(|m| m[2] == "cgroup2")?[1], ["cgroup.freeze", "1"]),
+        };
+        let group = Path::new(mount).join(format!("isomark-{tag}"));
+        fs::create_dir(&group).ok().map(|()| (group, how))
+    }
+
+    #[test]
+    fn who_is_frozen_is_thawed_to_be_ended() {
+        let state = tempfile::tempdir().unwrap();
+        let tag = format!("999999999-{}-0", std::process::id());
+        let Some((group, [file, word])) = group_that_freezes(&tag) else {
+            eprintln!("SKIPPED freezing: no group can be made that freezes");
+            return;
+        };
+        let (dead, below) = (state.path().join(&tag), group.join("i0"));
+        fs::create_dir(&dead).unwrap();
+        fs::create_dir(&below).unwrap();
+        ledger::note(&dead, "cgroup", &group.display().to_string()).unwrap();
+        ledger::note(&dead, "process", &tag).unwrap();
+        // One carries a mark, the other only its group tells.
+        let home = dead.join("home");
+        let start = |home: &Path, group: &Path| {
+            let child = std::process::Command::new("sleep").arg("600").env("HOME", home).spawn().unwrap();
+            fs::write(group.join("cgroup.procs"), child.id().to_string()).unwrap();
+            child
+        };
+        let mut both = [start(&home, &group), start(Path::new("/"), &below)];
+        fs::write(group.join(file), word).unwrap();
+        let report = settle(state.path(), false);
+        thaw(&group);
+        let ends = both.iter_mut().map(|child| child.kill().and_then(|()| child.wait())).collect::<Vec<_>>();
+        remove_group(&group);
+        assert!(report.stuck.is_empty() && !dead.exists(), "{report:?} {ends:?}");
+    }
+
+    #[test]
+    fn a_site_without_a_ledger_is_held_by_who_settles_it() {
+        let state = tempfile::tempdir().unwrap();
+        let site = state.path().join("999999999-1-0");
+        fs::create_dir(&site).unwrap();
+        let held = hold(&site, false).unwrap().unwrap();
+        let file = ledger::begin(&site, "999999999-1-0").unwrap();
+        assert!(Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err(), "who makes it must see that");
+        drop(held);
+        // A link in its place is not followed, and holds nobody up.
+        let link = state.path().join("999999999-3-0");
+        fs::create_dir(&link).unwrap();
+        std::os::unix::fs::symlink(state.path().join("victim"), link.join(ledger::FILE)).unwrap();
+        let report = settle(state.path(), false);
+        assert!(report.stuck.is_empty() && !link.exists() && !site.exists(), "{report:?}");
+        assert!(!state.path().join("victim").exists());
+    }
+
     #[test]
     fn a_mount_and_a_queue_of_the_dead_are_taken_away() {
         let state = tempfile::tempdir().unwrap();
@@ -383,6 +515,28 @@ mod tests {
         planted::take_mount(state.path(), &other).unwrap();
         assert!(left, "a mount elsewhere is not ours, whatever the ledger says");
         assert!(!planted::is_mounted(&own) && !dead.exists() && report.gone.len() == 2, "{report:?}");
+    }
+
+    #[test]
+    fn of_the_way_to_a_group_goes_what_is_empty_and_a_group() {
+        let state = tempfile::tempdir().unwrap();
+        let tag = format!("999999999-{}-1", std::process::id());
+        let Some((group, _)) = group_that_freezes(&tag) else {
+            eprintln!("SKIPPED groups: none can be made");
+            return;
+        };
+        let (dead, plain) = (state.path().join(&tag), state.path().join("plain"));
+        let (empty, used) = (group.join("way"), group.join("used"));
+        for dir in [&dead, &plain, &empty, &used, &used.join("by-another")] {
+            fs::create_dir(dir).unwrap();
+        }
+        for dir in [&empty, &used, &plain] {
+            ledger::note(&dead, "way", &dir.display().to_string()).unwrap();
+        }
+        let report = settle(state.path(), false);
+        let left = [&dead, &plain, &empty, &used].map(|dir| dir.exists());
+        remove_group(&group);
+        assert_eq!(left, [false, true, false, true], "{report:?}");
     }
 
     #[test]

@@ -367,7 +367,7 @@ fn no_block_begins_once_the_budget_is_used_up() {
 fn a_signal_during_a_trial_drops_that_trial_and_keeps_the_others() {
     let log = Log::default();
     let interrupt = Interrupt::default();
-    let a = Scripted::new("a", &log).with(2, Act::Signal(interrupt.clone()));
+    let a = Scripted::new("a", &log).with(2, Act::Signal(interrupt.clone(), 2));
     let plan = "name='t'\nblocks=9\n[[ask]]\nscenario='life'";
     let told = Stage { interrupt, ..Stage::new(&log, &[&a], &[scenario("life", life)], plan) }.play();
     assert!(matches!(told.end, Ok(End::Signal(2))));
@@ -379,6 +379,28 @@ fn a_signal_during_a_trial_drops_that_trial_and_keeps_the_others() {
 2/9 a life: create start run stop remove = block 1 ok x
 -- block 1
 3/9 a life: create start run stop remove
+",
+    );
+}
+
+#[test]
+fn a_trial_in_which_the_command_was_stopped_is_carried_out_again() {
+    let log = Log::default();
+    let interrupt = Interrupt::default();
+    let stopped = Act::Signal(interrupt.clone(), 18);
+    let a = Scripted::new("a", &log).with(1, stopped);
+    // Before the first trial nothing was measured yet.
+    interrupt.raise(18);
+    let plan = "name='t'\nblocks=2\n[[ask]]\nscenario='life'";
+    let told = Stage { interrupt, ..Stage::new(&log, &[&a], &[scenario("life", life)], plan) }.play();
+    assert!(matches!(told.end, Ok(End::Complete)));
+    pins(
+        &told.log,
+        "
+1/2 a life: create start run stop remove = block 0 ok x
+-- block 0
+2/2 a life: create start run stop remove create start run stop remove = block 1 ok x
+-- block 1
 ",
     );
 }

@@ -16,6 +16,8 @@ pub(crate) struct Parent {
     /// Its path within each hierarchy.
     path: String,
     dirs: Vec<PathBuf>,
+    /// Groups above it that were not there, the lowest first.
+    way: Vec<PathBuf>,
 }
 
 impl Parent {
@@ -31,10 +33,13 @@ impl Parent {
         let dir = |mount: &Path| mount.join(path.trim_start_matches('/'));
         let dirs = all.iter().map(|(mount, _)| dir(mount)).collect::<Vec<_>>();
         dirs.iter().try_for_each(|dir| site.note("cgroup", dir))?;
+        // Tools know one path for all hierarchies, and make what is not there of the way to it.
+        let way = dirs.iter().flat_map(|dir| missing_above(dir)).collect::<Vec<_>>();
+        way.iter().try_for_each(|dir| site.note("way", dir))?;
         for (mount, _) in all.iter().filter(|(_, names)| names.iter().any(|name| name == "cpuset")) {
             fill_cpuset(&dir(mount)).map_err(|e| Error::os("make a cpuset group", e))?;
         }
-        Ok(Self { path, dirs })
+        Ok(Self { path, dirs, way })
     }
 
     /// The path within a hierarchy.
@@ -55,6 +60,11 @@ impl Parent {
         let left = self.dirs.iter().flat_map(|dir| children(dir)).filter(of_instance);
         left.map(|path| remove_all(&path)).fold(Ok(()), Error::join)
     }
+}
+
+/// What is not there of the directories above one, the lowest first.
+fn missing_above(dir: &Path) -> Vec<PathBuf> {
+    dir.ancestors().skip(1).take_while(|above| !above.exists()).map(Path::to_owned).collect()
 }
 
 /// Makes a group with the CPUs and nodes of its parent, which hands them down.
@@ -79,6 +89,10 @@ impl Drop for Parent {
             children(dir).iter().filter(of_tool).for_each(|child| remove_empty(child));
             let _ = fs::remove_dir(dir);
         }
+        // Where others have come to use it, it stays.
+        for dir in &self.way {
+            let _ = fs::remove_dir(dir);
+        }
     }
 }
 
@@ -98,4 +112,36 @@ fn children(dir: &Path) -> Vec<PathBuf> {
 fn remove_all(dir: &Path) -> Result<(), Error> {
     let inner = children(dir).iter().map(|child| remove_all(child)).fold(Ok(()), Error::join);
     Error::join(inner, remove_group(dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_on_the_way_is_told_from_below() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        assert_eq!(missing_above(&at("a/b/c")), [at("a/b"), at("a")]);
+        fs::create_dir(at("a")).unwrap();
+        assert_eq!(missing_above(&at("a/b/c")), [at("a/b")]);
+        assert!(missing_above(&at("a/b")).is_empty() && missing_above(&at("a")).is_empty());
+    }
+
+    #[test]
+    fn the_way_to_a_group_goes_with_it() {
+        let state = tempfile::tempdir().unwrap();
+        let site = Site::open(state.path()).unwrap();
+        let Ok(parent) = Parent::note(&site) else {
+            eprintln!("SKIPPED cgroups: none can be made");
+            return;
+        };
+        if parent.dirs.iter().any(|dir| fs::create_dir_all(dir).is_err()) {
+            eprintln!("SKIPPED cgroups: none can be made");
+        }
+        let made = [parent.dirs.clone(), parent.way.clone()].concat();
+        drop(parent);
+        let left = made.iter().filter(|dir| dir.exists()).collect::<Vec<_>>();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }

@@ -315,7 +315,7 @@ impl Tool {
         let left = self.leave();
         let group = self.group.take().map_or(Ok(()), |group| group.remove());
         let groups = common.parent.as_ref().map_or(Ok(()), |parent| parent.clear(&self.unique()));
-        let files = isomark_core::site::remove_tree(&self.dir);
+        let files = isomark_core::site::take_tree(&self.dir);
         [removed, left, group, groups, files].into_iter().fold(ended, Error::join)
     }
 

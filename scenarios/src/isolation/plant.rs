@@ -116,7 +116,7 @@ impl Plants {
     fn take(&mut self) -> Result<(), Error> {
         drop(self.outsider.take());
         planted::take_mount(self.dir.parent().unwrap_or(&self.dir), &self.mount())?;
-        isomark_core::site::remove_tree(&self.dir)
+        isomark_core::site::take_tree(&self.dir)
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use crate::Failure;
+use crate::{Failure, asked, kin};
 
-/// The directory; removed at the end.
+/// Bound on the end of what is still there at the end.
+const END: Duration = Duration::from_secs(20);
+
+/// The directory; removed at the end, after everybody who descends from us has been ended and settled.
 pub(crate) struct Ground {
     dir: tempfile::TempDir,
     isomark: PathBuf,
@@ -14,6 +18,8 @@ pub(crate) struct Ground {
 impl Ground {
     /// On a disk: /tmp may be in memory.
     pub(crate) fn new() -> Result<Self, Failure> {
+        // Whoever a killed command leaves becomes our child, whatever it is called.
+        nix::sys::prctl::set_child_subreaper(true)?;
         let dir = tempfile::Builder::new().prefix("isomark-endure-").tempdir_in("/var/tmp")?;
         std::fs::create_dir(dir.path().join("tmp"))?;
         let built = std::env::current_exe()?;
@@ -48,6 +54,7 @@ impl Ground {
     }
 
     pub(crate) fn output(&self, args: &[&str]) -> Result<Output, Failure> {
+        asked::go_on()?;
         Ok(self.isomark(args).output()?)
     }
 
@@ -59,5 +66,14 @@ impl Ground {
         let available = runtimes.iter().filter(|r| r["status"] == "available");
         let names = available.filter_map(|r| r["name"].as_str().map(str::to_owned));
         Ok(names.filter(|name| !name.starts_with("floor-")).collect())
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        kin::end_everybody(END);
+        // Groups and mounts have no other end, and a directory with a mount in it cannot go.
+        let _ = self.isomark(&["clean"]).output();
+        kin::end_everybody(END);
     }
 }

@@ -7,10 +7,10 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::asked::pause;
 use crate::ground::Ground;
 use crate::traces::{Traces, is_ours};
 
@@ -120,7 +120,7 @@ fn watch(ground: &Ground, child: &mut Child, tag: &str) -> Result<Vec<Held>, Fai
         {
             seen[stretch] = seen[stretch].least(held);
         }
-        sleep(PAUSE);
+        pause(PAUSE)?;
     }
     seen.retain(|held| held.looks > 0);
     Ok(seen)
@@ -132,7 +132,7 @@ fn planned(ground: &Ground, child: &mut Child) -> Result<usize, Failure> {
         if child.try_wait()?.is_some() || Instant::now() > until {
             return Err("the run did not begin".into());
         }
-        sleep(PAUSE);
+        pause(PAUSE)?;
     }
     let run: serde_json::Value = serde_json::from_slice(&fs::read(ground.path("r/run.json"))?)?;
     let cells = run["cells"].as_array().map_or(0, Vec::len);

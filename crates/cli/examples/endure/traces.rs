@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// All objects, by kind.
@@ -147,35 +147,4 @@ fn rules() -> Vec<String> {
         all.extend(words.map(|line| format!("{}: {}", tool[0], line.split(" [").next().unwrap_or(line))));
     }
     all
-}
-
-/// Processes that descend from this one, zombies left out: `pid name`. We are the parent of orphans, so whatever a command
-/// has started and nobody has ended is among them, whatever it calls itself and whichever groups it went to.
-pub(crate) fn descendants() -> BTreeMap<i32, String> {
-    let mut parents = BTreeMap::new();
-    for name in names("/proc") {
-        let Some(pid) = Path::new(&name).file_name().and_then(|n| n.to_str()?.parse::<i32>().ok()) else {
-            continue;
-        };
-        let stat = fs::read_to_string(format!("{name}/stat")).unwrap_or_default();
-        let Some((head, rest)) = stat.rsplit_once(')') else { continue };
-        let fields = rest.split_whitespace().collect::<Vec<_>>();
-        let comm = head.split_once('(').map_or("", |(_, comm)| comm).to_owned();
-        let (Some(state), Some(Ok(parent))) = (fields.first(), fields.get(1).map(|p| p.parse::<i32>()))
-        else {
-            continue;
-        };
-        parents.insert(pid, (parent, comm, matches!(*state, "Z" | "X")));
-    }
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    let (mut todo, mut found) = (vec![own], BTreeMap::new());
-    while let Some(of) = todo.pop() {
-        for (pid, (_, comm, dead)) in parents.iter().filter(|(_, (parent, ..))| *parent == of) {
-            todo.push(*pid);
-            if !dead {
-                found.insert(*pid, format!("{pid} {comm}"));
-            }
-        }
-    }
-    found
 }

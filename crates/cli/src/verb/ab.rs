@@ -47,9 +47,7 @@ pub(crate) fn ab(args: &args::Ab) -> Result<u8> {
     let shelf = Shelf::open(place.site(), args.catalogue.as_deref())?;
     let variants = [args.a.parse::<Variant>()?, args.b.parse::<Variant>()?];
     let elsewhere = variants.iter().any(|v| spec::is_elsewhere(v, &shelf));
-    if !elsewhere && variants.iter().any(|v| !shelf.is_built_in(&v.runtime)) {
-        place.guard()?;
-    }
+    place.guard()?;
     let named = variants.iter().map(|v| named(v, &shelf)).collect::<Result<Vec<_>, _>>()?;
     let began = Instant::now();
     let workers = if elsewhere { workers(&variants, &shelf, args)? } else { Vec::new() };

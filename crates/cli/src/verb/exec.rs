@@ -8,9 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use isomark_core::runtime::{Program, Stdio};
 use isomark_core::{Ability, Error, Features, Identity, Image, Origin, Runtime, Spec, Usage, Variant};
-use isomark_engine::{host, settle};
+use isomark_engine::{host, interrupt, settle};
 use isomark_runtimes::Shelf;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::args;
@@ -30,14 +29,12 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
         env.push((key.clone(), value.clone()));
     }
     // Before anything is made: a probe starts processes too.
-    let signals = Signals::new([SIGINT, SIGTERM]).context("install signal handlers")?;
+    let signals = Signals::new(interrupt::ends()).context("install signal handlers")?;
     let place = Place::take()?;
     let asked = watch(signals, place.site()).context("start a thread")?;
     let shelf = super::shelf(place.site(), &args.guest)?;
     let (runtime, origin, cpu) = pick(&shelf, &args.runtime)?;
-    if !shelf.is_built_in(&args.runtime.parse::<Variant>()?.runtime) {
-        place.guard()?;
-    }
+    place.guard()?;
     let program = Program { image, name: name.clone(), args: rest.to_vec(), env, stdio: Stdio::Inherit };
     let spec = Spec {
         memory: args.memory,

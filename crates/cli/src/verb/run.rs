@@ -48,9 +48,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8> {
         }
         None => Chosen::of(&shelf, &args.runtime)?,
     };
-    if chosen.has_tools(&shelf) {
-        place.guard()?;
-    }
+    place.guard()?;
     for name in chosen.unverified(&shelf) {
         eprintln!("isomark: the stanza of {name} was never tried (verified = false): check what it does");
     }

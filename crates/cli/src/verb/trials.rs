@@ -29,9 +29,7 @@ pub(crate) fn trials(args: &args::Trials) -> Result<u8> {
     let (payload, record) = measure::payload(args.payload.as_deref(), place.site())?;
     let variant = args.runtime.parse::<Variant>()?;
     let inner = shelf.find(&variant)?;
-    if !shelf.is_built_in(&variant.runtime) {
-        place.guard()?;
-    }
+    place.guard()?;
     let named = Named { name: args.runtime.clone(), inner };
     let found = [Found::probe(&named)];
     let (bench, _) = measure::bench(args.deadline, payload, None, place.site());

@@ -15,7 +15,7 @@ use isomark_core::store::Folder;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use crate::ground::{Ground, told};
+use crate::ground::{Ground, skip, told};
 
 /// More than all kills together can take, so that each meets a run under way.
 pub(crate) const PLAN: &str = "name = 'long'
@@ -264,6 +264,77 @@ fn ctrl_c_keeps_what_was_measured() {
 #[test]
 fn a_polite_end_keeps_what_was_measured() {
     interrupted(Signal::SIGTERM, false, 143);
+}
+
+#[test]
+fn a_terminal_that_closes_keeps_what_was_measured() {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim().to_owned();
+    if u64::from_str_radix(&ignored, 16).unwrap() & 1 == 1 {
+        skip!("hangup", "SIGHUP is ignored here, as nohup(1) has it");
+    }
+    interrupted(Signal::SIGHUP, true, 129);
+}
+
+#[test]
+fn a_run_without_a_terminal_of_its_own_outlives_it() {
+    let ground = Ground::new();
+    ground.write("long.toml", PLAN.replace("blocks = 6", "blocks = 1"));
+    let mut command = ground.raw("nohup");
+    let run =
+        [env!("CARGO_BIN_EXE_isomark"), "run", "--runtime", "process", "--plan", "long.toml", "--out", "r"];
+    let mut child =
+        command.args(run).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until_measured(&ground, &mut child);
+    kill(pid(&child), Signal::SIGHUP).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// The run's guard takes everything away once the run is dead: no other command sees to it.
+#[track_caller]
+fn nothing_is_left_by_itself(ground: &Ground, dead: Pid) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !ground.sites().is_empty() && Instant::now() < until {
+        sleep(Duration::from_millis(5));
+    }
+    nothing_is_left(ground, dead);
+}
+
+#[test]
+fn whoever_does_not_wait_for_the_orderly_end_leaves_nothing_either() {
+    for (signal, times, wanted) in [(Signal::SIGINT, 2, 2), (Signal::SIGQUIT, 1, 3), (Signal::SIGKILL, 1, 9)]
+    {
+        let ground = Ground::new();
+        ground.write("long.toml", PLAN);
+        let mut child = go_on(&ground);
+        until_measured(&ground, &mut child);
+        let victim = pid(&child);
+        for _ in 0..times {
+            killpg(victim, signal).unwrap();
+            // Two at once would be one.
+            sleep(Duration::from_millis(1));
+        }
+        let ended = child.wait().unwrap();
+        // Where the orderly end was over before the second Ctrl-C it has its own code.
+        assert!(
+            ended.signal() == Some(wanted) || (times == 2 && ended.code() == Some(130)),
+            "{signal}: {ended}"
+        );
+        nothing_is_left_by_itself(&ground, victim);
+    }
+}
+
+#[test]
+fn who_is_dead_and_not_reaped_is_settled() {
+    let ground = Ground::new();
+    ground.write("long.toml", PLAN);
+    let mut child = go_on(&ground);
+    until_measured(&ground, &mut child);
+    let victim = pid(&child);
+    kill(victim, Signal::SIGKILL).unwrap();
+    // Nobody waits for it: it is a zombie until the end of this test.
+    nothing_is_left_by_itself(&ground, victim);
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
 }
 
 #[test]

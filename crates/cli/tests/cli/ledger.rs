@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::ground::{Ground, told};
 use crate::killed::{PLAN, go_on, pid, until_measured};
@@ -19,7 +20,9 @@ fn the_ledger_of_a_run_names_everything_by_its_command_and_balances() {
     let tag = head.split(' ').nth(1).unwrap();
     assert!(isomark_core::site::is_tag(tag), "{head}");
     let noted = text.lines().filter_map(|line| line.strip_prefix("+ ")).collect::<Vec<_>>();
-    let named = |line: &&&str| line.contains(tag) || line.starts_with("queue /isomark-canary-");
+    let named = |line: &&&str| {
+        line.contains(tag) || line.starts_with("queue /isomark-canary-") || line.starts_with("way /")
+    };
     assert_eq!(noted.iter().filter(named).count(), noted.len(), "{text}");
     let kinds = noted.iter().filter_map(|line| line.split(' ').next()).collect::<BTreeSet<_>>();
     assert!(kinds.contains("directory") && kinds.contains("process"), "{kinds:?}");
@@ -27,6 +30,16 @@ fn the_ledger_of_a_run_names_everything_by_its_command_and_balances() {
         assert!(kinds.contains("cgroup"), "{kinds:?}");
     }
     assert_eq!(ground.open_entries("r"), [], "{text}");
+}
+
+/// The guard beside a command: a child of it that is no payload.
+fn guard_of(command: Pid) -> Pid {
+    let children = fs::read_to_string(format!("/proc/{command}/task/{command}/children")).unwrap();
+    let is_guard = |pid: &&str| {
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|words| words.split(|b| *b == 0).nth(1) == Some(b"guard"))
+    };
+    Pid::from_raw(children.split_whitespace().find(is_guard).unwrap().parse().unwrap())
 }
 
 #[test]
@@ -39,6 +52,8 @@ fn clean_tells_what_a_dead_run_left_and_takes_it_away_only_when_asked() {
     let words = String::from_utf8_lossy(&living.stdout).into_owned();
     assert!(words.contains("nothing is left") && words.contains("left alone"), "{}", told(&living));
     let victim = pid(&child);
+    // Its guard would be there first.
+    kill(guard_of(victim), Signal::SIGKILL).unwrap();
     kill(victim, Signal::SIGKILL).unwrap();
     child.wait().unwrap();
     // Instances die with it; what they were is not for this test.

@@ -40,7 +40,7 @@ pub(crate) enum Act {
     /// Is still busy when this moment has passed.
     SlowUntil(Instant),
     /// Asks the run to end, as a signal would while the trial is under way.
-    Signal(Interrupt),
+    Signal(Interrupt, usize),
 }
 
 /// A runtime that does as it is told: `acts` by the number of the instance, from 0.
@@ -135,8 +135,8 @@ impl Instance for Puppet {
         if let Some(Act::SlowUntil(moment)) = self.act {
             std::thread::sleep(moment.saturating_duration_since(Instant::now()));
         }
-        if let Some(Act::Signal(interrupt)) = &self.act {
-            interrupt.raise(2);
+        if let Some(Act::Signal(interrupt, signal)) = &self.act {
+            interrupt.raise(*signal);
         }
         self.call(Phase::Start)?;
         assert!(!matches!(self.act, Some(Act::Panic)), "a fault of isomark's own");

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use isomark_core::ledger::{self, Entry};
-use isomark_core::site::{is_alive, is_tag, take_tree};
-use isomark_core::{Error, planted, tracer};
+use isomark_core::site::{is_alive, is_tag, remove_tree};
+use isomark_core::{Error, mounts, planted, tracer};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -317,7 +317,7 @@ impl Settling<'_> {
             return self.tell("directory", &name);
         }
         let run = ledger::folder(self.dir);
-        match take_tree(self.dir) {
+        match remove(self.dir) {
             Ok(()) => {
                 self.tell("directory", &name);
                 drop(run.map(|run| ledger::strike(&run, "directory", &name)));
@@ -325,6 +325,32 @@ impl Settling<'_> {
             Err(why) => self.report.stuck.push(why.chain()),
         }
     }
+}
+
+/// Removes a site; the ledger, by whose lock others know that somebody is at it, and the mark of that go last.
+fn remove(site: &Path) -> Result<(), Error> {
+    mounts::take_off(site)?;
+    for entry in fs::read_dir(site).into_iter().flatten().flatten() {
+        let (path, is_dir) = (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        if is_dir {
+            remove_tree(&path)?;
+        } else if ![ledger::FILE, SETTLING, ledger::RUN].iter().any(|last| entry.file_name() == *last) {
+            let gone = |e: &std::io::Error| e.kind() == ErrorKind::NotFound;
+            fs::remove_file(&path)
+                .or_else(|e| if gone(&e) { Ok(()) } else { Err(e) })
+                .map_err(|e| Error::os(format!("remove {}", path.display()), e))?;
+        }
+    }
+    let mut done = remove_tree(site);
+    for _ in 0..100 {
+        // Who comes between the ledger's end and the directory's makes a new one.
+        if done.is_ok() || !site.exists() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        done = remove_tree(site);
+    }
+    done
 }
 
 /// Lets the processes of a group and of those below it go on, so that they can be ended: from the top, for a group below a
@@ -443,6 +469,30 @@ mod tests {
         };
         let group = Path::new(mount).join(format!("isomark-{tag}"));
         fs::create_dir(&group).ok().map(|()| (group, how))
+    }
+
+    #[test]
+    fn who_comes_second_finds_nothing_when_it_goes_on() {
+        let state = tempfile::tempdir().unwrap();
+        for turn in 0..20 {
+            let dead = state.path().join(format!("999999999-{turn}-0"));
+            drop((fs::create_dir(&dead), ledger::begin(&dead, "x").unwrap()));
+            // What takes a while to remove, also in the midst of it.
+            for n in 0..40 {
+                fs::create_dir_all(dead.join(format!("{n}/below"))).unwrap();
+                fs::write(dead.join(format!("file{n}")), [0; 4096]).unwrap();
+            }
+            let both = || {
+                let report = settle(state.path(), false);
+                (dead.exists(), report)
+            };
+            let all = std::thread::scope(|scope| {
+                [scope.spawn(both), scope.spawn(both), scope.spawn(both)].map(|one| one.join().unwrap())
+            });
+            let calm =
+                all.iter().all(|(left, report)| !left && report.stuck.is_empty() && report.alive.is_empty());
+            assert!(calm, "{all:?}");
+        }
     }
 
     #[test]

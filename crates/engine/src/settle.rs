@@ -145,7 +145,12 @@ pub fn leave(site: &isomark_core::Site) -> Report {
     leave_named(site.dir(), site.tag())
 }
 
-/// The same for who holds the names only.
+/// Ends the processes of a site whose command is to end; the rest is for that command to take away.
+pub fn end_processes(dir: &Path, tag: &str) {
+    let _ = Settling { dir, tag, dry: false, report: &mut Report::default() }.processes();
+}
+
+/// The same as [`leave`] for who holds the names only.
 #[must_use]
 pub fn leave_named(dir: &Path, tag: &str) -> Report {
     let mut report = Report::default();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use isomark_core::runtime::{Program, Stdio};
@@ -21,7 +21,7 @@ const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// The verb. Its exit code is the program's.
 pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
-    let (name, rest) = args.command.split_first().context("name a program after --")?;
+    let name = args.command.first().context("name a program after --")?;
     let image = Image::open(&find(name)?)?;
     let mut env = environment();
     for (key, value) in &args.env {
@@ -31,7 +31,24 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
     // Before anything is made: a probe starts processes too.
     let signals = Signals::new(interrupt::ends()).context("install signal handlers")?;
     let place = Place::take()?;
-    let asked = watch(signals, place.site()).context("start a thread")?;
+    let watch = watch(signals, place.site()).context("start a thread")?;
+    let done = carry_out(args, &place, (image, env), &watch);
+    while watch.asked.load(Ordering::Relaxed) {
+        // The instance ended because it was taken away: that thread ends this process, with the signal's own code.
+        watch.idle.store(true, Ordering::Relaxed);
+        std::thread::park();
+    }
+    done
+}
+
+/// The program in its runtime, from beginning to end.
+fn carry_out(
+    args: &args::Exec,
+    place: &Place,
+    (image, env): (Image, Vec<(String, String)>),
+    watch: &Watch,
+) -> Result<u8> {
+    let (name, rest) = args.command.split_first().context("name a program after --")?;
     let shelf = super::shelf(place.site(), &args.guest)?;
     let (runtime, origin, cpu) = pick(&shelf, &args.runtime)?;
     place.guard()?;
@@ -44,12 +61,7 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
         deadline: args.deadline.unwrap_or(FOREVER),
         ..Spec::new(program)
     };
-    let usage = once(runtime.as_ref(), &spec);
-    while asked.load(Ordering::Relaxed) {
-        // The instance ended because it was taken away: that thread ends this process, with the signal's own code.
-        std::thread::park();
-    }
-    let usage = usage?;
+    let usage = once(runtime.as_ref(), &spec, watch)?;
     if !usage.unserved.is_empty() {
         // Told by a process that held the program: words, and nothing else.
         let told = isomark_report::fmt::clean(&usage.unserved.join(", "));
@@ -58,10 +70,12 @@ pub(crate) fn exec(args: &args::Exec) -> Result<u8> {
     Ok(u8::try_from(usage.exit.shell_status() & 0xff).unwrap_or(exit::INTERNAL))
 }
 
-fn once(runtime: &dyn Runtime, spec: &Spec) -> Result<Usage, Error> {
+fn once(runtime: &dyn Runtime, spec: &Spec, watch: &Watch) -> Result<Usage, Error> {
     runtime.prepare(spec)?;
     let mut instance = runtime.create(spec)?;
-    let usage = instance.start().and_then(|()| instance.stop());
+    let started = instance.start();
+    watch.idle.store(true, Ordering::Relaxed);
+    let usage = started.and_then(|()| instance.stop());
     Error::join(usage, instance.remove())
 }
 
@@ -97,20 +111,36 @@ fn has(identity: &Identity, ability: Ability) -> Result<(), String> {
     Err(format!("it does not offer {}{why}", ability.word()))
 }
 
+/// How far the end by a signal has come.
+#[derive(Clone, Default)]
+struct Watch {
+    /// A signal has come.
+    asked: Arc<AtomicBool>,
+    /// The thread that makes things makes none any more.
+    idle: Arc<AtomicBool>,
+}
+
+/// How long that thread is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Ends the instance with this process when a signal asks for it: instances die with the harness, and what it made on
-/// the host is taken away first.
-fn watch(mut signals: Signals, site: &isomark_core::Site) -> std::io::Result<Arc<AtomicBool>> {
+/// the host is taken away first, once nobody makes more of it.
+fn watch(mut signals: Signals, site: &isomark_core::Site) -> std::io::Result<Watch> {
     let (dir, tag) = (site.dir().to_owned(), site.tag().to_owned());
-    let asked = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&asked);
+    let watch = Watch::default();
+    let told = watch.clone();
     let work = move || {
         if let Some(signal) = signals.forever().next() {
-            told.store(true, Ordering::Relaxed);
+            told.asked.store(true, Ordering::Relaxed);
+            let until = Instant::now() + PATIENCE;
+            while !told.idle.load(Ordering::Relaxed) && Instant::now() < until {
+                settle::end_processes(&dir, &tag);
+            }
             let _ = settle::leave_named(&dir, &tag);
             std::process::exit(128 + signal);
         }
     };
-    std::thread::Builder::new().spawn(work).map(|_| asked)
+    std::thread::Builder::new().spawn(work).map(|_| watch)
 }
 
 /// A program by path, or by name along `PATH`.

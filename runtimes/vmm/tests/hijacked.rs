@@ -273,3 +273,26 @@ fn a_vmm_that_is_taken_over_takes_no_more_than_its_share() {
     assert_eq!(map(2 << 30), refused);
     assert_eq!(asked(libc::SYS_mremap, [layout::HOST_BASE + (15 << 20), 4096, 2 << 30, 1, 0, 0]), refused);
 }
+
+/// Who is to write a snapshot may write nothing longer than that, whoever speaks with its voice by then.
+#[test]
+fn a_vmm_that_is_taken_over_fills_no_disk_with_its_snapshot() {
+    if !kvm_works() {
+        return;
+    }
+    let (guest, snapshot) = (inherited(&elf(&[0xeb, 0xfe])), inherited(b""));
+    let [guest, snapshot] = [&guest, &snapshot].map(|file| file.as_raw_fd().to_string());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_isomark-vmm"))
+        .args(["--program-fd", &guest, "--save-fd", &snapshot, "--memory", "16777216", "--", "guest"])
+        .spawn()
+        .unwrap();
+    let bounded = (0..1000).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        let file = limits.lines().find_map(|line| line.strip_prefix("Max file size")).unwrap();
+        file.split_whitespace().next() == Some(&((16 + 64) << 20).to_string())
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(bounded);
+}

@@ -49,7 +49,9 @@ pub struct ClaimView {
     pub says: String,
     /// Why the verdict is what it is, in a sentence; empty where nothing was measured.
     pub reason: String,
-    /// Layers that were not measured.
+    /// How many layers were not measured.
+    pub unasked: String,
+    /// Which ones.
     pub absent: String,
     /// Measured values, one a layer.
     pub measured: Vec<ValueView>,
@@ -154,6 +156,7 @@ fn claim(claim: &Claim) -> ClaimView {
     let more = measured.len().saturating_sub(LINES);
     measured.truncate(LINES);
     let absent = claim_words::absent(&claim.measured);
+    let others = claim_words::unasked(&claim.measured).len();
     let (verdict, class) = chip(claim);
     ClaimView {
         anchor: format!("c-{}", crate::charts::file_name(&claim.id)),
@@ -164,7 +167,8 @@ fn claim(claim: &Claim) -> ClaimView {
         class,
         says: unbroken(&fmt::clean(claim.says.strip_suffix(&*absent).unwrap_or(&claim.says))),
         reason: unbroken(&reason(claim)),
-        absent: if claim.says.ends_with(&*absent) { absent } else { String::new() },
+        unasked: if others > 0 { tell("claims.absent_n", &[("n", &others)]) } else { String::new() },
+        absent: absent.trim_start().to_owned(),
         measured,
         more,
         published: claim.published.iter().take(PUBLISHED).map(published).collect(),

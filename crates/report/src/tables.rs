@@ -12,7 +12,7 @@ use crate::controls::percent;
 use crate::fmt;
 use crate::summary::{CellSummary, Control, MetricSummary, Number, Status, Summary};
 use crate::view::ink;
-use crate::words::{data, named, say, tell};
+use crate::words::{data, find, named, say, tell};
 
 /// A table in words.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -143,9 +143,10 @@ pub fn headline(run: &Run, summary: &Summary, scenario: &str) -> Table {
 }
 
 fn capital(name: &str) -> String {
-    match name {
-        "pss" | "uss" | "rss" => name.to_uppercase(),
-        _ => answers::capital(&fmt::clean(name)),
+    match (name, find("metric", name)) {
+        ("pss" | "uss" | "rss", _) => name.to_uppercase(),
+        (_, Some(known)) => answers::capital(&known),
+        (_, None) => answers::capital(&fmt::clean(name)),
     }
 }
 
@@ -198,7 +199,11 @@ fn metrics(
         floor: present(|m| m.floor.is_some()),
         failed: present(|m| m.failed > 0),
     };
-    let caption = if constant.is_empty() { caption.to_owned() } else { format!("{caption} ({constant})") };
+    let caption = if constant.is_empty() {
+        caption.to_owned()
+    } else {
+        tell("table.with", &[("caption", &caption), ("constant", &constant)])
+    };
     let columns = shape.columns();
     let rows = wanted.iter().map(|(cell, metric)| shape.row(run, summary, cell, *metric, columns.len()));
     noted(Table { caption, rows: rows.collect(), columns, ..Table::default() })

@@ -133,7 +133,11 @@ fn foot(summary: &Summary, runtime: &str) -> Vec<String> {
         let figure = figure.as_ref()?;
         match column.scenario.as_str() {
             "startup" => Some(tell("chart.starts_in", &[("value", &crate::answers::value(figure))])),
-            "memory" => Some(tell("chart.one_more", &[("value", &crate::answers::value(figure))])),
+            "memory" => {
+                let key =
+                    if figure.metric.starts_with("marginal") { "chart.one_more" } else { "chart.one_idle" };
+                Some(tell(key, &[("value", &crate::answers::value(figure))]))
+            }
             "disk" => Some(tell("chart.disk_of", &[("value", &crate::answers::value(figure))])),
             _ => None,
         }
@@ -143,7 +147,11 @@ fn foot(summary: &Summary, runtime: &str) -> Vec<String> {
 
 fn draw(stacks: &[Stack], width: f64) -> Scene {
     let mut scene = Scene::new(width);
-    let fits = ((width + APART) / (LEAST + APART)).floor().max(1.0) as usize;
+    // Columns so wide that no words are cut, where the page has that room.
+    let boxes = stacks.iter().flat_map(|stack| &stack.boxes);
+    let words = boxes.map(|one| letters::room(&one.what, 11.0, Weight::Regular) + 14.0);
+    let least = words.fold(LEAST, f64::max).min(width);
+    let fits = ((width + APART) / (least + APART)).floor().max(1.0) as usize;
     let abreast = fits.min(ABREAST).min(stacks.len());
     let column = ((width + APART) / abreast as f64 - APART).min(290.0);
     let weights = stacks.iter().flat_map(|stack| &stack.boxes).filter_map(|one| one.weight);

@@ -241,6 +241,13 @@ fn otherwise(measured: &Measured, verdict: Verdict) -> String {
 /// Layers that nobody asked, for the end of a sentence.
 #[must_use]
 pub fn absent(measured: &Measured) -> String {
+    let absent = unasked(measured);
+    if absent.is_empty() { String::new() } else { tell("claims.absent", &[("layers", &listed(&absent))]) }
+}
+
+/// Names of the layers that nobody asked.
+#[must_use]
+pub fn unasked(measured: &Measured) -> Vec<String> {
     let layers = || measured.parts.iter().flat_map(|part| &part.layers);
     let mut absent: Vec<String> = Vec::new();
     for missing in measured.parts.iter().flat_map(|part| &part.missing) {
@@ -249,7 +256,7 @@ pub fn absent(measured: &Measured) -> String {
             absent.push(name);
         }
     }
-    if absent.is_empty() { String::new() } else { tell("claims.absent", &[("layers", &listed(&absent))]) }
+    absent
 }
 
 /// Why the claim has its verdict: the reasons of the parts that decided it.

@@ -302,7 +302,7 @@ fn a_payload_at_its_own_limit_stays_a_failed_row() {
     assert!(failed.iter().all(|failure| failure.kind == "died"), "{failed:?}");
     assert_eq!(done.status.code(), Some(0), "{}", told(&done));
     let before = fs::read(ground.path("r/samples.jsonl")).unwrap();
-    ground.expect(&["run", "-q", "--resume", "r"], 0);
+    ground.expect(&["run", "-q", "--resume", "r", "--program", "./eat"], 0);
     assert_eq!(fs::read(ground.path("r/samples.jsonl")).unwrap(), before, "nothing was repeated");
 }
 

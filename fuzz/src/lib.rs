@@ -5,3 +5,4 @@ pub mod machine;
 pub mod mutate;
 pub mod target;
 pub mod text;
+pub mod told;

@@ -13,7 +13,7 @@ use super::dice::Dice;
 use super::target::Target;
 
 /// Longest input made.
-const MOST: usize = 16 << 10;
+const MOST: usize = 64 << 10;
 
 /// A new input from one or two of `seeds`.
 pub fn input(target: &Target, seeds: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {

@@ -19,6 +19,7 @@ use isomark_report::gate::Thresholds;
 use isomark_report::gate::thresholds::Known;
 
 use super::target::{JSON, TOML, Target, WORDS};
+use super::told;
 
 /// The parsers of this file.
 pub const ALL: &[Target] = &[
@@ -29,11 +30,12 @@ pub const ALL: &[Target] = &[
     Target { name: "thresholds", run: thresholds, seeds: thresholds_seeds, words: &[WORDS, TOML], cost: 1 },
     Target { name: "spec", run: spec, seeds: spec_seeds, words: &[WORDS], cost: 1 },
     Target { name: "run", run, seeds: run_seeds, words: &[WORDS, JSON], cost: 1 },
+    Target { name: "report", run: told::report, seeds: told::report_seeds, words: &[WORDS, JSON], cost: 20 },
     Target { name: "samples", run: samples, seeds: sample_seeds, words: &[WORDS, JSON], cost: 1 },
 ];
 
 /// A refusal says something, in bounds, and is the input's fault.
-fn refused(error: &Error) {
+pub fn refused(error: &Error) {
     assert_eq!(error.kind(), "input", "{error}");
     let text = error.chain();
     assert!(!text.trim().is_empty(), "a refusal without words");
@@ -164,9 +166,9 @@ pub fn spec_seeds() -> Vec<Vec<u8>> {
     texts.map(|text| text.as_bytes().to_vec()).to_vec()
 }
 
-const RUN: &str = include_str!("../../crates/report/tests/data/run/run.json");
-const SAMPLES: &str = include_str!("../../crates/report/tests/data/run/samples.jsonl");
-const BLOCKS: &str = include_str!("../../crates/report/tests/data/run/blocks.jsonl");
+pub const RUN: &str = include_str!("../../crates/report/tests/data/run/run.json");
+pub const SAMPLES: &str = include_str!("../../crates/report/tests/data/run/samples.jsonl");
+pub const BLOCKS: &str = include_str!("../../crates/report/tests/data/run/blocks.jsonl");
 
 /// A `run.json`.
 pub fn run(data: &[u8]) {

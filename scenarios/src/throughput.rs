@@ -60,7 +60,10 @@ fn settle(params: &Params, bench: &Bench) -> Result<Params, Refusal> {
     };
     let needed = footprint(kernel, n).filter(|_| n > 0);
     let needed = needed.ok_or_else(|| {
-        Refusal::Input(format!("throughput: {} cannot be of size n = {n}: {}", kernel.name, kernel.size))
+        Refusal::Input(format!(
+            "throughput: n = {n} is no size of {}; its n is a {}, from 1 on and small enough to be addressed",
+            kernel.name, kernel.size
+        ))
     })?;
     let memory = params.number("memory").unwrap_or(needed);
     let millis = params.number("millis").unwrap_or(MILLIS);

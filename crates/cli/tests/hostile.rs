@@ -12,6 +12,8 @@ mod mutate;
 mod target;
 #[path = "../../../fuzz/src/text.rs"]
 mod text;
+#[path = "../../../fuzz/src/told.rs"]
+mod told;
 
 parsers! {
     text::ALL;
@@ -22,6 +24,7 @@ parsers! {
     thresholds: "thresholds",
     spec: "spec",
     run: "run",
+    report: "report",
     samples: "samples",
 }
 
@@ -38,6 +41,12 @@ fn seeds_are_accepted() {
     }
     for seed in text::stanza_seeds() {
         isomark_runtimes::check_stanza("seed", &words(seed)).unwrap();
+    }
+    for seed in told::report_seeds() {
+        let parts: Vec<&[u8]> = seed.split(|byte| *byte == 0).collect();
+        let run = isomark_core::store::parse_run("seed", &words(parts[0].to_vec())).unwrap();
+        let samples = isomark_core::store::parse_lines("seed", parts[1]).unwrap();
+        isomark_report::Dataset::new(&run, &samples, Vec::new()).unwrap();
     }
     for seed in text::sample_seeds().into_iter().take(40) {
         let all =

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// One parameter value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a parameter is a word, a whole number from 0 on, true or false")]
 pub enum Value {
     /// A switch.
     Bool(bool),

@@ -44,7 +44,7 @@ impl TryFrom<Stored> for Partition {
     type Error = String;
 
     fn try_from(Stored { part, of }: Stored) -> Result<Self, String> {
-        Self::new(part, of).ok_or_else(|| format!("{part} of {of} is no part of a plan: {RULE}"))
+        Self::new(part, of).ok_or_else(|| format!("field part: {part} of {of} is no part of a plan: {RULE}"))
     }
 }
 

@@ -81,6 +81,10 @@ impl Folder {
     pub fn open(dir: &Path) -> Result<(Self, Run), Error> {
         let folder = Self(dir.to_owned());
         let path = folder.path("run.json");
+        if fs::symlink_metadata(&path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
+            let text = "No such file or directory; name the folder of a run, such as bench-results/latest";
+            return Err(Error::Input(format!("{}: {text}", path.display())));
+        }
         let run = parse_run(&path.display().to_string(), &read(&path, MAX_RUN)?)?;
         Ok((folder, run))
     }
@@ -285,7 +289,7 @@ fn written(path: &Path, part: &Path, bytes: &[u8], kept: bool) -> io::Result<()>
 }
 
 /// Why a link in a run's folder is refused.
-const LINK: &str = "a link, which could lead anywhere; a run's folder holds its own files";
+const LINK: &str = "a link, which could lead anywhere; put what it leads to there itself";
 
 /// Opens a file of a folder that may come from elsewhere: no link, no pipe that never answers, no more than `most` bytes.
 fn own(path: &Path, most: u64, options: &mut OpenOptions) -> Result<File, Error> {

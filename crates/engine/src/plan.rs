@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use isomark_core::nearest::meant;
 use isomark_core::record::{Cell, RuntimeRecord, Skip};
 use isomark_core::{
     Ability, Bench, Error, Features, Identity, Kind, Params, Refusal, Runtime, Scenario, Unavailable, Value,
@@ -70,7 +71,10 @@ const fn yes() -> bool {
 
 /// One value or several.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a parameter is a word, a whole number from 0 on, true or false, or a list of these"
+)]
 pub enum Values {
     /// A single value.
     One(Value),
@@ -179,7 +183,9 @@ pub fn expand(
     let known = || shelf.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
     let named = |name: &str| {
         let scenario = shelf.iter().find(|s| s.name == name);
-        scenario.ok_or_else(|| Error::Input(format!("scenario {name:?} is not on the shelf: {}", known())))
+        let meant = || meant(name, shelf.iter().map(|s| s.name));
+        let refuse = || format!("scenario {name:?} is not on the shelf; {}known: {}", meant(), known());
+        scenario.ok_or_else(|| Error::Input(refuse()))
     };
     selection.scenarios.iter().try_for_each(|name| named(name).map(drop))?;
     let mut cells = Vec::new();

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use isomark_core::record::{Block, Failure, Outcome, Run, Sample};
 use isomark_core::{Error, Phase};
@@ -13,6 +14,9 @@ use isomark_core::{Error, Phase};
 const NOTES: usize = 8;
 /// Longest series of raw numbers that is kept for curves; latencies of single requests are longer.
 const CURVE: usize = 64;
+/// Most different names that the samples of one cell may have: metrics, notes and inner steps. They have dozens; each new one is
+/// looked for among the others.
+const NAMES: usize = 1_000;
 /// Different failures of one cell that are kept in words; all are counted.
 const FAILURES: usize = 20;
 
@@ -93,8 +97,12 @@ impl<'r> Dataset<'r> {
                     "samples.jsonl line {line}: field {field} is {value:e}: nothing that was measured; take the line away"
                 )));
             }
-            if !sample.warmup {
-                cell.add(sample);
+            if !sample.warmup && !cell.add(sample) {
+                let (line, index) = (line + 1, sample.cell);
+                return Err(Error::Input(format!(
+                    "samples.jsonl line {line}: the trials of cell {index} have more than {NAMES} different names of metrics, \
+                     notes or steps; take away what isomark did not write"
+                )));
             }
         }
         for series in cells.iter_mut().flat_map(|cell| cell.series.values_mut()) {
@@ -124,6 +132,14 @@ impl<'r> Dataset<'r> {
         let series = |at: usize| self.cells.get(at).and_then(|c| c.series.get(metric));
         let (Some(ours), Some(theirs)) = (series(cell), series(base)) else { return Vec::new() };
         paired(ours, theirs)
+    }
+}
+
+/// The refusal of samples with the folder that they lie in.
+pub(crate) fn of(dir: &Path, e: Error) -> Error {
+    match e {
+        Error::Input(why) => Error::Input(dir.join(why).display().to_string()),
+        e => e,
     }
 }
 
@@ -170,7 +186,15 @@ fn beyond(series: &[(u32, f64)], from: usize, block: u32) -> usize {
 }
 
 impl Observed {
-    fn add(&mut self, sample: &Sample) {
+    /// Whether there was room for its names.
+    fn add(&mut self, sample: &Sample) -> bool {
+        let values = if let Outcome::Values(values) = &sample.outcome { values.len() } else { 0 };
+        if [values, sample.notes.len(), self.series.len() + self.notes.len() + self.steps.len()]
+            .into_iter()
+            .any(|names| names > NAMES)
+        {
+            return false;
+        }
         self.trials += 1;
         for (key, words) in &sample.notes {
             let seen = self.notes.entry(key.clone()).or_default();
@@ -182,6 +206,7 @@ impl Observed {
             Outcome::Values(values) => self.keep(sample, values),
             Outcome::Failed(failure) => self.fail(sample.block, failure),
         }
+        true
     }
 
     fn keep(&mut self, sample: &Sample, values: &BTreeMap<String, f64>) {

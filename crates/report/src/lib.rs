@@ -111,7 +111,7 @@ impl Options {
 /// [`Error::Input`] naming file and line of what cannot be read; otherwise what the host refused.
 pub fn render(folder: &Folder, run: &Run, options: &Options) -> Result<Summary, Error> {
     let samples = folder.samples()?;
-    let data = Dataset::new(run, &samples, folder.blocks()?)?;
+    let data = Dataset::new(run, &samples, folder.blocks()?).map_err(|e| dataset::of(folder.dir(), e))?;
     let mut summary = summarise::summarise(&data);
     summary.claims = claims::claims(&data)?;
     let language = options.language.as_deref().unwrap_or(words::ENGLISH);

@@ -2,7 +2,8 @@
 //!
 //! Warm-ups and failures are rows too, so nothing has to be read from another file; a failure has a message where
 //! a value would be. Column `arm` is empty but for variants (`a`, `b`) and controls (`again`, `+5 %`): who asks for a
-//! runtime's own values leaves controls out.
+//! runtime's own values leaves controls out. Names stand as they are: a quote before one that a spreadsheet would take for a
+//! formula (`=…`) would make it another name for every program that reads the file.
 
 use isomark_core::record::{Cell, Outcome, Run, Sample};
 use isomark_core::{Error, Phase};
@@ -99,4 +100,23 @@ fn rows(cell: &Cell, of: &Head, sample: &Sample, csv: &mut csv::Writer<Vec<u8>>)
         row(["phase", phase.word(), "ns", "lower", &ns.to_string(), "", "", ""])?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_in_csv_as_they_are_and_no_cell_ends_early() {
+        let name = "=cmd|' /C calc'!A0,\"x\"\n@SUM(1)";
+        let run = Run::new("demo", vec![Cell::new(name, "-1+1", Vec::new())]);
+        let samples = [Sample::new(0, 0, Outcome::of([("+metric", 1.0)]))];
+        let bytes = samples_csv(&run, &samples).unwrap();
+        let mut rows = csv::Reader::from_reader(&*bytes);
+        let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
+        assert_eq!(rows.len(), 1);
+        let cell = |at: usize| rows[0].get(at).unwrap();
+        // A line break would be one for readers that know no quotes.
+        assert_eq!((cell(0), cell(1), cell(7)), (&*name.replace('\n', " "), "-1+1", "+metric"));
+    }
 }

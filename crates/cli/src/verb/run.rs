@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use isomark_core::nearest::meant;
 use isomark_core::partition::round;
 use isomark_core::record::Run;
 use isomark_core::runtime::{Program, Stdio};
@@ -121,7 +122,8 @@ fn begin<'a>(
     enough(&found)?;
     require(&found, &args.require)?;
     let (bench, host) = bench(args.deadline, payload, program, site);
-    let mut cells = expand(&plan, &found, SHELF, &selection, &bench)?;
+    let mut cells =
+        expand(&plan, &found, SHELF, &selection, &bench).map_err(|e| in_plan(args.plan.as_deref(), e))?;
     controls::ensure(&plan, &found, &mut cells);
     if cells.is_empty() {
         bail!(With(
@@ -217,7 +219,8 @@ fn resume<'a>(
         } else {
             "its payload is another isomark's"
         };
-        return Err(refuse(format!("{whose}; it was {}", run.payload.sha256)).into());
+        let text = format!("{whose}; it was {}: go on with that one, or measure anew", run.payload.sha256);
+        return Err(refuse(text).into());
     }
     let program = match &run.program {
         Some(record) => {
@@ -231,9 +234,11 @@ fn resume<'a>(
     };
     let (bench, host) = bench(args.deadline, payload, program, site);
     if (&host.name, &host.kernel, &host.cpu) != (&run.host.name, &run.host.kernel, &run.host.cpu) {
-        return Err(
-            refuse(format!("it was begun on {} with kernel {}", run.host.name, run.host.kernel)).into()
-        );
+        return Err(refuse(format!(
+            "it was begun on {} with kernel {}: go on there, or measure anew",
+            run.host.name, run.host.kernel
+        ))
+        .into());
     }
     let runtimes = run.runtimes.iter().map(|r| r.name.clone()).collect::<BTreeSet<_>>();
     let found = shelf.iter().filter(|r| runtimes.contains(r.name())).map(|r| Found::probe(*r)).collect();
@@ -290,6 +295,14 @@ fn plan(args: &args::Run, program: bool) -> Result<Plan, Error> {
     Ok(plan)
 }
 
+/// The same failure with the file that it is about, if that is one of the user's own.
+fn in_plan(named: Option<&str>, e: Error) -> Error {
+    match (named.filter(|name| PLANS.iter().all(|(known, _)| known != name)), e) {
+        (Some(file), Error::Input(why)) => Error::Input(format!("plan {file}: {why}")),
+        (_, e) => e,
+    }
+}
+
 /// Largest plan file accepted, in bytes.
 const MAX_PLAN: u64 = 1 << 20;
 
@@ -298,7 +311,8 @@ fn load_plan(name: &str) -> Result<Plan, Error> {
         return Plan::parse(file, text);
     }
     let known = PLANS.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
-    let refuse = |why: String| Error::Input(format!("plan {name}: {why}; known by name: {known}"));
+    let meant = meant(name, PLANS.iter().map(|(known, _)| *known));
+    let refuse = |why: String| Error::Input(format!("plan {name}: {why}; {meant}known by name: {known}"));
     let meta = std::fs::metadata(name).map_err(|e| refuse(e.to_string()))?;
     if !meta.is_file() || meta.len() > MAX_PLAN {
         return Err(refuse(format!("not a file of at most {MAX_PLAN} bytes")));
@@ -344,7 +358,14 @@ fn program_of(path: &str, args: Vec<String>) -> Result<Program, Error> {
 pub(crate) fn require(found: &[Found<'_>], names: &[String]) -> Result<()> {
     for name in names.iter().filter(|name| !name.is_empty()) {
         match found.iter().find(|f| f.runtime.name() == name) {
-            None => bail!(Error::Input(format!("--require {name}: it is not selected, or not on the shelf"))),
+            None => {
+                let selected =
+                    found.iter().map(|f| f.runtime.name()).filter(|name| !name.starts_with("floor-"));
+                let selected = selected.collect::<Vec<_>>().join(", ");
+                bail!(Error::Input(format!(
+                    "--require {name}: it is not selected, or not on the shelf; selected: {selected}"
+                )))
+            }
             Some(Found { probe: Err(why), .. }) => {
                 bail!(With(
                     exit::UNFIT,

@@ -255,6 +255,11 @@ fn labels_of_a_host_lead_nowhere_and_count_nothing_absurd() {
     );
 }
 
+/// More names than trials have.
+fn names(value: &Value) -> Value {
+    (0..1001).map(|at| (format!("n{at}"), value.clone())).collect::<serde_json::Map<_, _>>().into()
+}
+
 /// The samples, and their last once more with these fields in place of its own.
 fn appended(ground: &Ground, samples: &str, more: &Value) {
     let mut line: Value = serde_json::from_str(samples.lines().last().unwrap()).unwrap();
@@ -304,9 +309,11 @@ fn what_nobody_can_have_measured_is_refused_by_its_line() {
         (json!({"values": {"startup": -1e31}}), "field values.startup is -1e31"),
         (json!({"values": {"create": 5e-324}}), "field values.create is 5e-324"),
         (json!({"series": {"x": [1, 1e300]}}), "field series.x is 1e300"),
+        (json!({"values": names(&1.0.into())}), "more than 1000 different names"),
+        (json!({"notes": names(&"x".into())}), "more than 1000 different names"),
     ] {
         appended(&ground, &samples, &more);
-        let says = [&*format!("samples.jsonl line {lines}"), field, "nothing that was measured"];
+        let says = [&*format!("samples.jsonl line {lines}"), field];
         refused(&ground, &["report", "r"], &[], 2, &says);
         refused(&ground, &["check", "r", "--baseline", "r"], &[], 2, &says);
     }

@@ -12,6 +12,9 @@ use super::scene::{Anchor, Ink, Item, Mark, SERIES, Scene};
 /// Pixels of the picture per pixel of the scene.
 const ZOOM: f32 = 2.0;
 
+/// Most pixels of a picture: a run of thousands of cells gets a smaller picture, and not one that fills the memory.
+const PIXELS: f32 = 32e6;
+
 /// Colours of runtimes on white: the plain process in grey, then Okabe & Ito's, darkened where white needs it.
 const RUNTIMES: [u32; SERIES] =
     [0x5c_6773, 0x00_72b2, 0xd5_5e00, 0x00_8f68, 0xb8_5c92, 0x8c_6d00, 0x3c_92c8, 0x6f_4a9c];
@@ -42,17 +45,22 @@ const fn colour(ink: Ink) -> u32 {
 /// # Errors
 /// If the scene has no size that a picture can have, or encoding fails.
 pub fn png(scene: &Scene) -> Result<Vec<u8>, Error> {
-    let (width, height) =
-        ((scene.width as f32 * ZOOM).ceil() as u32, (scene.height as f32 * ZOOM).ceil() as u32);
+    let (width, height, zoom) = fitted(scene.width as f32, scene.height as f32);
     let map = Pixmap::new(width, height);
     let mut map = map.ok_or_else(|| Error::Input(format!("a chart cannot be {width} by {height} pixels")))?;
     map.fill(tiny_skia::Color::WHITE);
     for item in &scene.items {
-        draw(&mut map, item);
+        draw(&mut map, item, zoom);
     }
     // The background is opaque, so every pixel is, and alpha can go.
     let rgb: Vec<u8> = map.pixels().iter().flat_map(|p| [p.red(), p.green(), p.blue()]).collect();
     encode(&rgb, width, height).map_err(|e| Error::os("encode a PNG", std::io::Error::other(e)))
+}
+
+/// Width and height of a scene's picture in pixels, and pixels of it per pixel of the scene.
+fn fitted(width: f32, height: f32) -> (u32, u32, f32) {
+    let zoom = ZOOM.min((PIXELS / (width * height)).sqrt());
+    ((width * zoom).ceil() as u32, (height * zoom).ceil() as u32, zoom)
 }
 
 fn encode(rgb: &[u8], width: u32, height: u32) -> Result<Vec<u8>, png::EncodingError> {
@@ -67,17 +75,17 @@ fn encode(rgb: &[u8], width: u32, height: u32) -> Result<Vec<u8>, png::EncodingE
     Ok(bytes)
 }
 
-fn draw(map: &mut Pixmap, item: &Item) {
+fn draw(map: &mut Pixmap, item: &Item, zoom: f32) {
     let [_, red, green, blue] = colour(item.ink).to_be_bytes();
     let mut paint = Paint { anti_alias: true, ..Paint::default() };
     paint.set_color_rgba8(red, green, blue, (item.alpha * 255.0).round() as u8);
-    let zoom = Transform::from_scale(ZOOM, ZOOM);
+    let zoom = Transform::from_scale(zoom, zoom);
     match &item.mark {
         Mark::Line { ends: [x1, y1, x2, y2], width, dashed } => {
-            stroke(map, &paint, &[(*x1, *y1), (*x2, *y2)], *width, dashed.then_some([3.0, 3.0]));
+            stroke(map, &paint, &[(*x1, *y1), (*x2, *y2)], (*width, dashed.then_some([3.0, 3.0])), zoom);
         }
         Mark::Curve { through, width, dashed } => {
-            stroke(map, &paint, through, *width, dashed.then_some([5.0, 4.0]));
+            stroke(map, &paint, through, (*width, dashed.then_some([5.0, 4.0])), zoom);
         }
         Mark::Text { at, turn, .. } if *turn != 0.0 => {
             let turned = Transform::from_rotate_at(*turn as f32, at.0 as f32, at.1 as f32);
@@ -101,11 +109,17 @@ fn draw(map: &mut Pixmap, item: &Item) {
     }
 }
 
-fn stroke(map: &mut Pixmap, paint: &Paint<'_>, through: &[(f64, f64)], width: f64, dashes: Option<[f32; 2]>) {
+fn stroke(
+    map: &mut Pixmap,
+    paint: &Paint<'_>,
+    through: &[(f64, f64)],
+    (width, dashes): (f64, Option<[f32; 2]>),
+    zoom: Transform,
+) {
     let dash = dashes.and_then(|dashes| StrokeDash::new(dashes.to_vec(), 0.0));
     let stroke = Stroke { width: width as f32, line_cap: LineCap::Butt, dash, ..Stroke::default() };
     if let Some(path) = path(through).finish() {
-        map.stroke_path(&path, paint, &stroke, Transform::from_scale(ZOOM, ZOOM), None);
+        map.stroke_path(&path, paint, &stroke, zoom, None);
     }
 }
 
@@ -159,4 +173,21 @@ fn rounded([x, y, w, h]: [f32; 4], round: f32) -> Option<Path> {
     path.quad_to(x, y, x + round, y);
     path.close();
     path.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_of_thousands_of_cells_fits_into_memory() {
+        assert_eq!(fitted(900.0, 400.0), (1800, 800, ZOOM));
+        for height in [1e4, 1e5, 1e6, 1e7] {
+            let (width, height, zoom) = fitted(900.0, height);
+            assert!(
+                width > 0 && zoom > 0.0 && f64::from(width) * f64::from(height) < 34e6,
+                "{width} {height}"
+            );
+        }
+    }
 }

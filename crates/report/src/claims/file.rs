@@ -129,7 +129,10 @@ pub struct Part {
 
 /// One value or several.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a parameter is a word, a whole number from 0 on, true or false, or a list of these"
+)]
 pub enum OneOf {
     /// This one.
     One(Value),
@@ -159,7 +162,7 @@ impl OneOf {
 
 /// What is taken of a trial.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a value is the name of a metric, or names of metrics with their factors")]
 pub enum Taken {
     /// A metric.
     Metric(String),

@@ -103,12 +103,7 @@ pub fn save(results: &Path, name: &str, runs: &[PathBuf]) -> Result<Baseline, Er
 pub fn load(results: &Path, name: &str, last: usize) -> Result<Vec<Stored>, Error> {
     let home = home(results, name)?;
     let Some(all) = read(&home)? else {
-        let names: Vec<String> = list(results)?.into_iter().map(|b| b.name).collect();
-        let known = if names.is_empty() {
-            format!("{} has none; make one with isomark baseline save {name} RUN", shelf(results).display())
-        } else {
-            hint(name, names.iter().map(String::as_str))
-        };
+        let known = known(results, name)?;
         return Err(Error::Input(format!("{name:?} is neither a run's folder nor a baseline; {known}")));
     };
     let skip = all.runs.len().saturating_sub(last);
@@ -133,14 +128,22 @@ pub fn list(results: &Path) -> Result<Vec<Baseline>, Error> {
 pub fn remove(results: &Path, name: &str) -> Result<(), Error> {
     let home = home(results, name)?;
     if !home.join("baseline.json").is_file() {
-        let names: Vec<String> = list(results)?.into_iter().map(|b| b.name).collect();
-        let known = hint(name, names.iter().map(String::as_str));
-        return Err(Error::Input(format!("there is no baseline {name:?}; {known}")));
+        return Err(Error::Input(format!("there is no baseline {name:?}; {}", known(results, name)?)));
     }
     // The list first: what has no list is no baseline, however soon this is interrupted.
     let fail = |e| Error::os(format!("remove {}", home.display()), e);
     fs::remove_file(home.join("baseline.json")).map_err(fail)?;
     fs::remove_dir_all(&home).map_err(fail)
+}
+
+/// The end of a message about a baseline that is not there.
+fn known(results: &Path, name: &str) -> Result<String, Error> {
+    let names: Vec<String> = list(results)?.into_iter().map(|b| b.name).collect();
+    if names.is_empty() {
+        let shelf = shelf(results);
+        return Ok(format!("{} has none; make one with isomark baseline save {name} RUN", shelf.display()));
+    }
+    Ok(hint(name, names.iter().map(String::as_str)))
 }
 
 fn checked(name: &str) -> Result<(), Error> {

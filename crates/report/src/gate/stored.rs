@@ -32,7 +32,7 @@ impl Stored {
         let (folder, run) = Folder::open(dir)?;
         let (samples, blocks) = (folder.samples()?, folder.blocks()?);
         let stored = Self { dir: dir.to_owned(), run, samples, blocks };
-        stored.data().map_err(|e| Error::Input(format!("{}: {}", dir.display(), e.chain())))?;
+        stored.data().map_err(|e| crate::dataset::of(dir, e))?;
         Ok(stored)
     }
 

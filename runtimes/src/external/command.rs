@@ -60,7 +60,11 @@ impl Command {
         let program = find(name).ok_or_else(|| {
             Error::Unsupported(format!("{name:?} is neither a program nor found along PATH"))
         })?;
-        let mut steps = vec![Step::DieWithParent(libc::SIGKILL)];
+        let ends = ends.collect::<Vec<_>>();
+        // Not every tool keeps its program from signalling the group or typing into the terminal that it was started in.
+        // Without ends the streams are the user's own.
+        let apart = if ends.is_empty() { Step::OwnSession } else { Step::OwnGroup };
+        let mut steps = vec![Step::DieWithParent(libc::SIGKILL), apart];
         steps.extend(ends);
         steps.append(&mut self.steps);
         Ok(Launch {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use crate::checks::{self, Check, Ground, dropped, spec, traces};
+use crate::checks::{self, Check, Ground, dropped, group_and_session, spec, traces};
 use crate::elf::{CLOSES, MEMORY, SPINS, asks, elf, floods, says, stuffs};
 use isomark_core::payload::wire::READY;
 use isomark_core::payload::{Class, Job, Probe};
@@ -391,13 +391,6 @@ fn nobody_inherits_what_the_harness_inherited() {
         assert_eq!(first_wrong(runtime, ground, &look), None, "{} has descriptor {open}", runtime.name());
     });
     nix::unistd::close(open).unwrap();
-}
-
-/// Process group and session of a process, as the host counts them.
-fn group_and_session(pid: i32) -> [i32; 2] {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let mut fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(2).map(|f| f.parse().unwrap());
-    [fields.next().unwrap(), fields.next().unwrap()]
 }
 
 /// A signal to "my group" must not reach the harness, nor typed input of a program its user's terminal.

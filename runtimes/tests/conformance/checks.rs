@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use isomark_core::payload::{Break, Job, Probe, Storm, answers};
 use isomark_core::runtime::{Program, Role, Stdio};
-use isomark_core::{Ability, Error, Exit, Features, Identity, Image, Origin, Runtime, Site, Spec, account};
+use isomark_core::{
+    Ability, Error, Exit, Features, Identity, Image, Kind, Origin, Runtime, Site, Spec, account,
+};
 
 use crate::elf::{FAULTS, FLOODS, SPINS, WIDE, elf, exits};
 
@@ -70,6 +72,13 @@ pub(crate) fn answers_in_order(runtime: &dyn Runtime, ground: &Ground<'_>) {
     let spec = spec(Program::payload(ground.payload.clone()));
     let mut instance = runtime.create(&spec).unwrap();
     instance.start().unwrap();
+    if matches!(runtime.kind(), Kind::Process | Kind::Container) {
+        // A program that signals its group, as scripts do at their end, must not end the harness.
+        let own = nix::unistd::getpgrp().as_raw();
+        for (pid, role) in instance.anatomy().processes {
+            assert_ne!(group_and_session(pid)[0], own, "{}: {role:?} is in our group", runtime.name());
+        }
+    }
     for token in [1, u64::MAX, 0] {
         let reply = instance.run(&Job::Echo(token)).unwrap();
         assert_eq!(reply.u64("token"), Ok(token), "{}", runtime.name());
@@ -78,6 +87,13 @@ pub(crate) fn answers_in_order(runtime: &dyn Runtime, ground: &Ground<'_>) {
     assert_eq!(usage.exit, Exit::Code(0), "{}", runtime.name());
     assert!(usage.cpu_ns > 0 && !usage.steps.is_empty(), "{}: {usage:?}", runtime.name());
     instance.remove().unwrap();
+}
+
+/// Process group and session of a process, as the host counts them.
+pub(crate) fn group_and_session(pid: i32) -> [i32; 2] {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let mut fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(2).map(|f| f.parse().unwrap());
+    [fields.next().unwrap(), fields.next().unwrap()]
 }
 
 fn storm(kind: Storm) -> Job {

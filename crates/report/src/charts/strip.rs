@@ -116,7 +116,7 @@ fn one(scene: &mut Scene, axis: &Axis, row: &Row, [top, width, high]: [f64; 3]) 
     let middle = top + half;
     let dots = chosen(&row.values).into_iter().enumerate().map(|(i, value)| {
         // Golden-ratio jitter: even and always the same.
-        let lift = ((i as f64 * 0.618_033_988_75).fract() - 0.5) * (2.0 * half - 12.0);
+        let lift = (((i as f64 + 1.0) * 0.618_033_988_75).fract() - 0.5) * (2.0 * half - 12.0);
         (axis.at(value), middle + lift)
     });
     scene.dots(dots.collect(), 2.6, row.ink).alpha(0.5);

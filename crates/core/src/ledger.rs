@@ -139,7 +139,9 @@ const OWN: i32 = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
 
 /// Open to append.
 fn grow(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).read(true).append(true).custom_flags(OWN).open(path)
+    let file = OpenOptions::new().create(true).read(true).append(true).custom_flags(OWN).open(path)?;
+    // A pipe that is opened for both takes what is written and keeps nothing.
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
 }
 
 /// Appends in one write. A line that was cut short stays alone: what follows is no part of it.

@@ -3,18 +3,21 @@
 //! Templates only arrange: a number never reaches them. All words from outside pass [`fmt::clean`] here and are
 //! escaped there.
 
+mod drawings;
+mod glance;
+mod reproduce;
+
 use isomark_core::record::{Run, Warning};
 use serde::Serialize;
 
 use crate::answers;
-use crate::charts::svg::svg;
 use crate::charts::{self, Chart};
 use crate::controls;
 use crate::fairness::{Fairness, fairness};
 use crate::fmt;
 use crate::ranges;
 use crate::scoreboard::{Scoreboard, scoreboard};
-use crate::summary::{Figure, Summary};
+use crate::summary::Summary;
 use crate::tables::{self, Table};
 use crate::warnings::of_no_use;
 use crate::words::{find, named, retold, say, tell};
@@ -190,8 +193,8 @@ pub struct ChartView {
 #[must_use]
 pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
     let info = &summary.run;
-    let charts = charts_on_page(drawn);
-    let (rows, notes) = rows(summary);
+    let charts = drawings::on_page(drawn);
+    let (rows, notes) = glance::rows(summary);
     View {
         id: fmt::clean(&info.id),
         subtitle: fmt::clean(&tell(
@@ -211,7 +214,7 @@ pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
         host: host(run),
         facts: run.host.facts.iter().map(|(k, v)| (fmt::clean(k), fmt::clean(v))).collect(),
         runtimes: runtimes(run, summary),
-        columns: columns(summary),
+        columns: glance::columns(summary),
         rows,
         notes,
         sections: summary.scenarios().into_iter().map(|name| section(run, summary, name, &charts)).collect(),
@@ -220,8 +223,8 @@ pub fn view(run: &Run, summary: &Summary, drawn: &[Chart]) -> View {
         warnings: warnings(summary),
         lacks: lacks(summary),
         lacking: summary.warnings.iter().filter(|one| of_no_use(one)).count(),
-        reproduce: reproduce(run),
-        command: again(run),
+        reproduce: reproduce::facts(run),
+        command: reproduce::again(run),
         files: files(drawn),
     }
 }
@@ -283,91 +286,9 @@ fn runtimes(run: &Run, summary: &Summary) -> Vec<RuntimeView> {
     run.runtimes.iter().map(one).collect()
 }
 
-fn columns(summary: &Summary) -> Vec<ColumnView> {
-    let one = |(at, column): (usize, &crate::summary::Column)| ColumnView {
-        scenario: fmt::clean(&column.scenario),
-        name: named("scenario", &fmt::clean(&column.scenario)),
-        anchor: anchor(&column.scenario),
-        what: fmt::clean(&answers::asked(summary, at, column)),
-    };
-    summary.headline.columns.iter().enumerate().map(one).collect()
-}
-
 /// A scenario's name as a fragment of an address.
 fn anchor(scenario: &str) -> String {
     format!("s-{}", charts::file_name(scenario))
-}
-
-/// The rows, and their notes in the order of the questions.
-fn rows(summary: &Summary) -> (Vec<RowView>, Vec<String>) {
-    let headline = &summary.headline;
-    let why = |at: usize, row: &crate::summary::Row| {
-        let figure = row.figures.get(at)?.as_ref()?;
-        let equal = || by_size(summary, &row.runtime, &headline.columns.get(at)?.scenario, figure);
-        let why = figure.why.clone().or_else(equal);
-        let all = [why, two_modes(summary, &row.runtime, &headline.columns.get(at)?.scenario, figure)];
-        let all: Vec<String> = all.into_iter().flatten().map(|why| fmt::clean(&why)).collect();
-        (!all.is_empty()).then(|| all.join(&say("list.semicolon")))
-    };
-    let mut notes = Vec::new();
-    for (at, row) in (0..headline.columns.len()).flat_map(|at| headline.rows.iter().map(move |row| (at, row)))
-    {
-        tables::number_of(&mut notes, &why(at, row).unwrap_or_default());
-    }
-    let note = |at: usize, row: &crate::summary::Row| {
-        let why = why(at, row);
-        notes.iter().position(|note| Some(note) == why.as_ref()).map_or(0, |place| place + 1)
-    };
-    let one = |row: &crate::summary::Row| RowView {
-        runtime: fmt::clean(&row.runtime),
-        ink: ink(summary, &row.runtime),
-        kind: named("kind", row.kind.word()),
-        reason: row.reason.as_deref().map(fmt::clean),
-        figures: row
-            .figures
-            .iter()
-            .enumerate()
-            .map(|(at, f)| f.as_ref().map_or_else(nothing, |f| figure(f, note(at, row))))
-            .collect(),
-    };
-    let rows = headline.rows.iter().map(one).collect();
-    (rows, notes)
-}
-
-/// Why a figure counts as equal although its ratio does not look like it.
-fn by_size(summary: &Summary, runtime: &str, scenario: &str, figure: &Figure) -> Option<String> {
-    let mut cells = summary.scenario(scenario);
-    let cell = cells.find(|cell| cell.runtime == runtime && cell.params == figure.params)?;
-    cell.metric(&figure.metric)?.versus.as_ref().and_then(tables::by_size)
-}
-
-/// That the values of a figure gather in two places, where they do.
-fn two_modes(summary: &Summary, runtime: &str, scenario: &str, figure: &Figure) -> Option<String> {
-    let mut cells = summary.scenario(scenario);
-    let cell = cells.find(|cell| cell.runtime == runtime && cell.params == figure.params)?;
-    answers::modes(cell.metric(&figure.metric)?)
-}
-
-fn nothing() -> FigureView {
-    FigureView { value: "~".to_owned(), ..FigureView::default() }
-}
-
-fn figure(figure: &Figure, note: usize) -> FigureView {
-    let ratio = figure.ratio.map(|_| answers::ratio(figure)).or_else(|| answers::difference(figure));
-    let interval = figure.ratio.zip(figure.ratio_ci95).map(|(r, ci95)| fmt::ratio_interval(r, ci95));
-    let interval = interval.unwrap_or_default();
-    let verdict = figure.verdict.map_or("", |verdict| verdict.word()).to_owned();
-    match (figure.value, ratio) {
-        (Some(_), ratio) => FigureView {
-            value: answers::value(figure),
-            ratio: ratio.unwrap_or_default(),
-            interval,
-            verdict,
-            note,
-        },
-        (None, Some(ratio)) => FigureView { value: ratio, ratio: String::new(), interval, verdict, note },
-        (None, None) => FigureView { value: "1×".to_owned(), ..FigureView::default() },
-    }
 }
 
 fn section(run: &Run, summary: &Summary, name: &str, charts: &[ChartView]) -> Section {
@@ -392,58 +313,6 @@ fn section(run: &Run, summary: &Summary, name: &str, charts: &[ChartView]) -> Se
 fn question(run: &Run, scenario: &str) -> String {
     let asked = find("question", scenario).or_else(|| run.questions.get(scenario).cloned());
     fmt::clean(&asked.unwrap_or_else(|| scenario.to_owned()))
-}
-
-/// Bytes of drawings that a page holds at most.
-const DRAWINGS: usize = 840 << 10;
-/// Bytes from which on a drawing is not made a second time for telephones: there it is moved sideways.
-const ONCE: usize = 40 << 10;
-
-/// Bytes from which on a drawing need not be made a second time where the page has no room for all.
-const TWICE: usize = 15 << 10;
-
-/// The charts as a page has room for them: where they are too many, the largest are in their PNG files only.
-fn charts_on_page(drawn: &[Chart]) -> Vec<ChartView> {
-    let mut all: Vec<ChartView> = drawn.iter().map(chart).collect();
-    for view in all.iter_mut().filter(|view| view.wide.len() > ONCE) {
-        view.narrow.clear();
-    }
-    let bytes = |view: &ChartView| view.wide.len() + view.narrow.len();
-    while all.iter().map(bytes).sum::<usize>() > DRAWINGS {
-        let Some(at) = spared(&all) else { break };
-        // First what is drawn twice, then the drawing.
-        if all[at].narrow.is_empty() || all[at].wide.len() < TWICE {
-            all[at].wide.clear();
-        }
-        all[at].narrow.clear();
-    }
-    all
-}
-
-/// The drawing that a page can best be without: one for telephones of a large one that serves there too; then what stands
-/// beside; then what is not the first of its scenario; the largest of these.
-fn spared(all: &[ChartView]) -> Option<usize> {
-    let first = |at: usize| all.iter().position(|other| other.scenario == all[at].scenario) == Some(at);
-    let rank = |at: usize| {
-        let view = &all[at];
-        let twice = !view.narrow.is_empty() && view.wide.len() >= TWICE;
-        (twice, view.beside, !first(at), view.wide.len())
-    };
-    (0..all.len()).filter(|at| !all[*at].wide.is_empty()).max_by_key(|at| rank(*at))
-}
-
-fn chart(chart: &Chart) -> ChartView {
-    let label = format!("{}. {}", chart.title, chart.says);
-    ChartView {
-        scenario: chart.scenario.clone(),
-        beside: chart.beside,
-        anchor: format!("f-{}", charts::file_name(&chart.name)),
-        title: chart.title.clone(),
-        caption: chart.caption.clone(),
-        wide: svg(&chart.wide, "chart wide", &label),
-        narrow: svg(&chart.narrow, "chart narrow", &label),
-        file: format!("charts/{}.png", chart.name),
-    }
 }
 
 fn controls(summary: &Summary) -> Option<ControlsView> {
@@ -475,52 +344,6 @@ fn lacks(summary: &Summary) -> Vec<Lack> {
         }
     }
     all
-}
-
-fn reproduce(run: &Run) -> Vec<(String, String)> {
-    let mut all = vec![
-        ("isomark".to_owned(), run.isomark.clone()),
-        (say("reproduce.seed"), run.seed.to_string()),
-        (say("reproduce.payload_sha256"), run.payload.sha256.clone()),
-        (
-            say("reproduce.payload"),
-            format!("{}, {}", run.payload.target, fmt::quantity("byte", run.payload.bytes as f64, None)),
-        ),
-    ];
-    if let Some(program) = &run.program {
-        all.push((
-            say("reproduce.program"),
-            command(&[std::slice::from_ref(&program.path), &program.args].concat()),
-        ));
-        all.push((say("reproduce.program_sha256"), program.sha256.clone()));
-    }
-    all.into_iter().map(|(name, value)| (name, fmt::clean(&value))).collect()
-}
-
-/// The command that measures the same again: the seed is named even where it was drawn.
-fn again(run: &Run) -> String {
-    let mut argv = run.argv.clone();
-    if let Some(name) = argv.first_mut() {
-        "isomark".clone_into(name);
-    }
-    let measures = argv.get(1).is_some_and(|verb| verb == "run");
-    if measures && !argv.iter().any(|word| word == "--seed" || word.starts_with("--seed=")) {
-        argv.extend(["--seed".to_owned(), run.seed.to_string()]);
-    }
-    command(&argv)
-}
-
-/// A command line that a shell would read as these words.
-fn command(argv: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
-    let quoted = argv.iter().map(|word| {
-        if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    });
-    fmt::clean(&quoted.collect::<Vec<_>>().join(" "))
 }
 
 fn files(drawn: &[Chart]) -> Vec<(String, String)> {

@@ -36,8 +36,8 @@ pub(crate) struct Prepared<'a> {
     pub run: Run,
     pub found: Vec<Found<'a>>,
     pub bench: Bench,
-    /// Who carries out trials that are not for this process, by the name of the runtime.
-    pub elsewhere: Vec<(String, Box<dyn Elsewhere>)>,
+    /// Who carries out trials that are not for this process, and of which cells.
+    pub elsewhere: Vec<(Vec<usize>, Box<dyn Elsewhere>)>,
     /// What was measured before an interruption.
     pub stored: Vec<Sample>,
     /// The run is done after this time; cells get fewer trials where there is not time for all.
@@ -134,7 +134,7 @@ pub(crate) fn carry_out(
     let precision = target.map(|target| Precision::new(&prepared.run, target));
     let mut sink = Progress::new(prepared.folder.append()?, precision, quiet);
     let elsewhere =
-        prepared.elsewhere.iter().map(|(name, hand)| (name.clone(), hand.as_ref())).collect::<Vec<_>>();
+        prepared.elsewhere.iter().map(|(cells, hand)| (cells.clone(), hand.as_ref())).collect::<Vec<_>>();
     let scenarios = fault::scenarios();
     let setup = Setup {
         cells: &prepared.run.cells,

@@ -91,8 +91,8 @@ pub struct Setup<'a> {
     pub until: Option<Instant>,
     /// Whether precision ends cells. Blocks are a cap then that nobody means to reach: no time is divided among them.
     pub precision: bool,
-    /// Runtimes whose trials are carried out somewhere else, by name.
-    pub elsewhere: &'a [(String, &'a dyn Elsewhere)],
+    /// Who carries out trials somewhere else, and of which cells.
+    pub elsewhere: &'a [(Vec<usize>, &'a dyn Elsewhere)],
     /// Trials that are stored already: they are not run again, and later ones must agree with them. Those that a shortage of
     /// the host ended are not among them.
     pub stored: &'a [Sample],
@@ -289,7 +289,7 @@ fn trial(setup: &Setup<'_>, cell: usize, round: &Round) -> Sample {
     let plan = &setup.cells[cell];
     // All runtimes meet the same chance in a block: their paired ratios are not to contain it.
     let seed = setup.seed.rotate_left(32) ^ u64::from(round.block);
-    let sample = match setup.elsewhere.iter().find(|(name, _)| *name == plan.runtime) {
+    let sample = match setup.elsewhere.iter().find(|(cells, _)| cells.contains(&cell)) {
         Some((_, hand)) => hand.trial(plan, seed).unwrap_or_else(|e| blank(failed(None, &e))),
         None => one(plan, seed, setup.found, setup.scenarios, setup.bench),
     };

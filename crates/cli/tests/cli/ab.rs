@@ -40,8 +40,16 @@ fn a_runtime_against_itself_has_the_shape_of_the_contract() {
 #[test]
 fn another_build_and_another_payload_run_in_processes_of_their_own() {
     let ground = Ground::new();
-    let own = format!("process@{}", env!("CARGO_BIN_EXE_isomark"));
-    let told = answer(&ground, &["--a", &own, "--b", "process", "--runs", "6", "--fail-on", "regression"], 0);
+    let counted = ground.path("counted");
+    let isomark = env!("CARGO_BIN_EXE_isomark");
+    std::fs::write(&counted, format!("#!/bin/sh\necho $$ >> starts\nexec {isomark} \"$@\"\n")).unwrap();
+    std::fs::set_permissions(&counted, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let own = format!("process@{}", counted.display());
+    let args = ["--a", &own, "--b", "process", "--runs", "6", "--fail-on", "regression"];
+    let told = answer(&ground, &args, 0);
+    // Who carries out several arms comes to each with warmer caches: a, a again, and a with 5 % and 10 % more work.
+    let starts = std::fs::read_to_string(ground.path("starts")).unwrap();
+    assert_eq!(starts.lines().count(), 4, "an arm, controls included, has a process of its own");
     assert_eq!((&told["a"], &told["b"]), (&own.as_str().into(), &"process".into()));
     assert_eq!(told["n"], 6);
     let liar = elf::liar(&ground.path("liar")).display().to_string();

@@ -50,8 +50,8 @@ pub(crate) fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().unwrap())
 }
 
-/// Processes of this group, or whose program lies below this directory.
-fn processes(group: Pid, state: &Path) -> Vec<String> {
+/// Processes of this group, or whose program lies below this directory: what is started in a box has a group of its own.
+fn processes(group: Pid, dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
@@ -59,7 +59,7 @@ fn processes(group: Pid, state: &Path) -> Vec<String> {
         let fields = fields.split_whitespace().collect::<Vec<_>>();
         let ours = fields.get(2).is_some_and(|g| *g == group.to_string());
         let program = fs::read_link(entry.path().join("exe")).unwrap_or_default();
-        if fields[0] != "Z" && (ours || program.starts_with(state)) {
+        if fields[0] != "Z" && (ours || program.starts_with(dir)) {
             found.push(format!("{name}) {} {}", fields[..3].join(" "), program.display()));
         }
     }
@@ -102,10 +102,10 @@ fn nothing_is_left(ground: &Ground, dead: Pid) {
     assert!(groups.is_empty() && mounts.is_empty() && sites.is_empty(), "{groups:?} {mounts:?} {sites:?}");
     // A process that was told to die is gone when the kernel gets round to it; the bound is there to end the test.
     let until = Instant::now() + Duration::from_secs(10);
-    while !processes(dead, &ground.state()).is_empty() && Instant::now() < until {
+    while !processes(dead, ground.dir()).is_empty() && Instant::now() < until {
         sleep(Duration::from_millis(5));
     }
-    assert_eq!(processes(dead, &ground.state()), [""; 0], "processes");
+    assert_eq!(processes(dead, ground.dir()), [""; 0], "processes");
 }
 
 /// How many trials the plan has, and how many are stored; none is stored twice.
@@ -194,7 +194,7 @@ fn interrupted(signal: Signal, whole_group: bool, code: i32) {
     until_measured(&ground, &mut child);
     let victim = pid(&child);
     // What looks for traces sees them as long as there are some.
-    assert!(!ground.sites().is_empty() && !processes(victim, &ground.state()).is_empty());
+    assert!(!ground.sites().is_empty() && !processes(victim, ground.dir()).is_empty());
     let sent = if whole_group { killpg(victim, signal) } else { kill(victim, signal) };
     sent.unwrap();
     let ended = child.wait().unwrap();
@@ -239,17 +239,17 @@ fn a_storm_ends_with_the_harness() {
         let (victim, until) = (pid(&child), Instant::now() + Duration::from_secs(60));
         sleep(Duration::from_millis(after));
         // Something rages: the harness, a victim and a neighbour at the least.
-        while processes(victim, &ground.state()).len() < 3 && Instant::now() < until {
+        while processes(victim, ground.dir()).len() < 3 && Instant::now() < until {
             sleep(Duration::from_millis(1));
         }
         kill(victim, Signal::SIGKILL).unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(9), "it ended by itself");
         // What raged is gone by itself, and no other command had to see to it.
         let until = Instant::now() + Duration::from_secs(10);
-        while !processes(victim, &ground.state()).is_empty() && Instant::now() < until {
+        while !processes(victim, ground.dir()).is_empty() && Instant::now() < until {
             sleep(Duration::from_millis(5));
         }
-        assert_eq!(processes(victim, &ground.state()), [""; 0], "the storm goes on after {after} ms");
+        assert_eq!(processes(victim, ground.dir()), [""; 0], "the storm goes on after {after} ms");
         ground.expect(&["clean"], 0);
         nothing_is_left(&ground, victim);
     }
@@ -305,7 +305,8 @@ fn whoever_does_not_wait_for_the_orderly_end_leaves_nothing_either() {
     for (signal, times, wanted) in [(Signal::SIGINT, 2, 2), (Signal::SIGQUIT, 1, 3), (Signal::SIGKILL, 1, 9)]
     {
         let ground = Ground::new();
-        ground.write("long.toml", PLAN);
+        // Longer than the worst that the host does to this test between the first trial and the signal.
+        ground.write("long.toml", PLAN.replace("blocks = 6", "blocks = 600"));
         let mut child = go_on(&ground);
         until_measured(&ground, &mut child);
         let victim = pid(&child);
@@ -349,7 +350,7 @@ fn a_killed_exec_leaves_nothing() {
             let victim = pid(&child);
             // Once there is an instance beside the harness, its handlers stand too.
             let until = Instant::now() + Duration::from_secs(60);
-            while processes(victim, &ground.state()).len() < 2 && Instant::now() < until {
+            while processes(victim, ground.dir()).len() < 2 && Instant::now() < until {
                 sleep(Duration::from_millis(2));
             }
             kill(victim, signal).unwrap();

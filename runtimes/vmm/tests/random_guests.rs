@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy's exception for tests does not see helpers")]
 
+#[path = "support/bzimage.rs"]
+mod bzimage;
 #[path = "../../../fuzz/src/dice.rs"]
 mod dice;
 mod guests;

@@ -2,6 +2,7 @@
 
 use super::code::unlikely_code;
 use super::{address, again};
+use crate::bzimage::bzimage;
 use crate::dice::Dice;
 use crate::support::{ENTRY, call, elf, header};
 
@@ -27,21 +28,11 @@ pub(super) fn damaged_elf(dice: &mut Dice) -> Vec<u8> {
 
 /// A bzImage whose 64-bit entry is random code: a guest that has the whole machine for itself.
 pub(super) fn random_kernel(dice: &mut Dice) -> Vec<u8> {
-    let mut file = vec![0x90; 512 * 5 + 1600];
-    file[..0x290].fill(0);
+    let mut file = bzimage();
+    file[0x290..].fill(0x90);
     let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0x1f1, &[4]);
-    put(0x1f4, &100_u32.to_le_bytes());
-    put(0x1fe, &0xaa55_u16.to_le_bytes());
-    put(0x202, b"HdrS");
-    put(0x206, &0x20f_u16.to_le_bytes());
-    put(0x211, &[1]);
     put(0x22c, &0x7fff_ffff_u32.to_le_bytes());
-    put(0x234, &[1]);
-    put(0x236, &1_u16.to_le_bytes());
     put(0x238, &2047_u32.to_le_bytes());
-    put(0x258, &(16_u64 << 20).to_le_bytes());
-    put(0x260, &(8_u32 << 20).to_le_bytes());
     let (mut code, text) = (Vec::new(), (0..=dice.below(6)).flat_map(|_| WORDS[dice.below(WORDS.len())]));
     let text: Vec<u8> = text.copied().collect();
     // Its ports, each a byte or a word from a place that may not exist, or many bytes from one that does.

@@ -62,7 +62,7 @@ mod tests {
         let open = || crate::ledger::open_entries(&crate::ledger::read(site.path()));
         assert_eq!(open()[0].object, at.display().to_string());
         if let Err(why) = mounted {
-            eprintln!("SKIPPED mounting: {}", why.chain());
+            crate::lacking(&format!("mounting: {}", why.chain()));
             return;
         }
         plant_mount(site.path(), &at).unwrap();

@@ -15,10 +15,10 @@ use crate::error::Error;
 const MOST: usize = 64;
 
 /// Every mount point, in the order in which they were mounted; one that has several on it is there several times.
-fn points() -> Vec<PathBuf> {
-    let table = fs::read("/proc/self/mounts").unwrap_or_default();
+fn points() -> Result<Vec<PathBuf>, Error> {
+    let table = fs::read("/proc/self/mounts").map_err(|e| Error::os("read /proc/self/mounts", e))?;
     let second = |line: &[u8]| line.split(|b| *b == b' ').nth(1).map(unescaped);
-    table.split(|b| *b == b'\n').filter_map(second).collect()
+    Ok(table.split(|b| *b == b'\n').filter_map(second).collect())
 }
 
 /// Blanks, backslashes and such are written as three octal digits there (proc_pid_mounts(5), getmntent(3)).
@@ -42,21 +42,21 @@ fn unescaped(path: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-/// Whether something is mounted there.
+/// Whether something is mounted there, as far as anybody can tell: where the table cannot be read, it may be.
 #[must_use]
 pub fn is_mounted(at: &Path) -> bool {
-    points().iter().any(|point| point == at)
+    points().map_or(true, |points| points.iter().any(|point| point == at))
 }
 
 /// Takes off everything that is mounted on a directory or below it, the last first.
 ///
 /// # Errors
-/// What the kernel refuses to unmount.
+/// What the kernel refuses to unmount, or that it does not tell: nothing may be removed then.
 pub fn take_off(dir: &Path) -> Result<(), Error> {
     // Links in the way are resolved as the kernel has done it; what is not there has nothing mounted on it.
     let Ok(dir) = dir.canonicalize() else { return Ok(()) };
     for _ in 0..MOST {
-        let below = points().into_iter().filter(|point| point.starts_with(&dir)).collect::<Vec<_>>();
+        let below = points()?.into_iter().filter(|point| point.starts_with(&dir)).collect::<Vec<_>>();
         if below.is_empty() {
             return Ok(());
         }

@@ -224,6 +224,8 @@ impl Settling<'_> {
         let (mut calm, mut stuck) = (0, BTreeSet::new());
         while calm < CALM {
             calm += 1;
+            // Without a descriptor left nobody is seen, which is not that nobody is there.
+            fs::read_dir("/proc").map_err(|e| format!("processes cannot be looked for: {e}"))?;
             for found in stragglers::of(self.dir, self.tag) {
                 // Who does not end is no reason to let the others live.
                 if stuck.contains(&found.words()) {
